@@ -1,0 +1,70 @@
+"""Exact liquidation, insurance fund and auto-deleveraging for millions of leveraged positions per price tick.
+
+Importing this package compiles nothing and sets nothing: a name is loaded when it is first used.
+``fastadl docs`` shows the numbered rules that code, tests and error texts cite.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastadl import synth as synth
+    from fastadl import testing as testing
+    from fastadl.book import Book as Book
+    from fastadl.compilation import warmup as warmup
+    from fastadl.contracts import Instrument as Instrument
+    from fastadl.contracts import Instruments as Instruments
+    from fastadl.engine import Engine as Engine
+    from fastadl.engine import Report as Report
+    from fastadl.errors import BoundsError as BoundsError
+    from fastadl.errors import ConservationError as ConservationError
+    from fastadl.errors import FastadlError as FastadlError
+    from fastadl.errors import InputError as InputError
+    from fastadl.errors import PolicyError as PolicyError
+    from fastadl.errors import StageError as StageError
+    from fastadl.policy import AdlPolicy as AdlPolicy
+    from fastadl.policy import Fund as Fund
+    from fastadl.policy import Liquidity as Liquidity
+    from fastadl.scenario import Scenario as Scenario
+
+__version__ = "0.1.0"
+
+#: Public name → the module it stands in, or its own module if it is one.
+_HOME = {
+    "AdlPolicy": "policy",
+    "Book": "book",
+    "BoundsError": "errors",
+    "ConservationError": "errors",
+    "Engine": "engine",
+    "FastadlError": "errors",
+    "Fund": "policy",
+    "InputError": "errors",
+    "Instrument": "contracts",
+    "Instruments": "contracts",
+    "Liquidity": "policy",
+    "PolicyError": "errors",
+    "Report": "engine",
+    "Scenario": "scenario",
+    "StageError": "errors",
+    "synth": "synth",
+    "testing": "testing",
+    "warmup": "compilation",
+}
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{home}")
+    found = module if home == name else getattr(module, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

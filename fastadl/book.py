@@ -1,0 +1,319 @@
+"""The book: every account and position as owned, contiguous columns laid out for the mark pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from fastadl.contracts import Instruments
+from fastadl.kernels.layout import Rows, place, sort_columns
+from fastadl.schema import AccountColumns, BoolArray, Int64Array, IntArray, PositionColumns
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["Book"]
+
+
+class Book:
+    """Instruments, accounts and positions of a futures exchange.
+
+    Build one with `from_frames` or `read`. Accounts are laid out by number of rows and, within one number,
+    column by column (sliced ELLPACK), so that marking is a streaming sparse matrix × vector product.
+
+    Attributes
+    ----------
+    instruments : Instruments
+        In the order given.
+    rows : fastadl.kernels.layout.Rows
+        The hot columns.
+    slot : int32 (accounts)
+        Place of each account in the layout.
+    rank : int32 (accounts)
+        Place of each account when ids are sorted by code point; every tie ends here.
+    reserve_lots, reserve_entry : int64 (2, instruments)
+        What ``fund`` (0) and ``market`` (1) hold: signed lots, and entry value in atoms.
+    """
+
+    __slots__ = (
+        "_id",
+        "_index",
+        "_owner",
+        "adl_tier",
+        "currency",
+        "instruments",
+        "isolated",
+        "rank",
+        "reserve_entry",
+        "reserve_lots",
+        "rows",
+        "slot",
+    )
+
+    instruments: Instruments
+    rows: Rows
+    slot: IntArray
+    rank: IntArray
+    currency: IntArray
+    isolated: BoolArray
+    adl_tier: IntArray
+    reserve_lots: Int64Array
+    reserve_entry: Int64Array
+
+    # ------------------------------------------------------------------ in and out
+
+    @classmethod
+    def from_frames(cls, instruments: Any, accounts: Any, positions: Any) -> Book:
+        """Build a book from three polars frames or mappings of arrays.
+
+        Parameters
+        ----------
+        instruments : DataFrame or mapping
+            ``symbol``, ``kind``, ``contract_size``, ``lot``, ``tiers``; optional ``currency``, ``decimals``,
+            ``mark``.
+        accounts : DataFrame or mapping
+            ``id``, ``cash`` (or ``cash_atoms``); optional ``currency``, ``owner``, ``margin_mode``,
+            ``adl_tier``.
+        positions : DataFrame or mapping
+            ``account``, ``symbol``, ``qty`` (or ``lots``) and ``entry_price`` or ``entry_value`` (or
+            ``entry_value_atoms``).
+
+        Raises
+        ------
+        InputError
+            Naming column, row, value and remedy; see rules R1 to R7 and R75.
+
+        Examples
+        --------
+        >>> import fastadl as fa
+        >>> tiers = [{"min_notional": "0", "maintenance_rate": "0.005"}]
+        >>> book = fa.Book.from_frames(
+        ...     {"symbol": ["BTC-PERP"], "kind": ["linear"], "contract_size": ["1"], "lot": ["0.001"],
+        ...      "tiers": [tiers]},
+        ...     {"id": ["ann", "bob"], "cash": ["800", "500"]},
+        ...     {"account": ["ann", "bob"], "symbol": ["BTC-PERP"] * 2, "qty": ["0.1", "-0.1"],
+        ...      "entry_price": ["50000", "50000"]},
+        ... )
+        >>> len(book.accounts)
+        2
+        """
+        from fastadl import io
+
+        return cls._from_columns(*io.tables(instruments, accounts, positions))
+
+    @classmethod
+    def read(cls, source: str | os.PathLike[str] | Mapping[str, Any]) -> Book:
+        """Read a book from a folder (or three files) of Parquet, Arrow IPC or CSV."""
+        from fastadl import io
+
+        return io.read(source)
+
+    def write(self, folder: str | os.PathLike[str], *, format: str = "parquet") -> Path:
+        """Write the book into a new or empty folder, whole or not at all."""
+        from fastadl import io
+
+        return io.write(self, folder, format=format)
+
+    def to_frames(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """Instruments, accounts and positions in the integer spelling; `from_frames` gives the same book."""
+        from fastadl import io
+
+        return io.frames(self)
+
+    # ------------------------------------------------------------------ building
+
+    @classmethod
+    def _from_columns(
+        cls, instruments: Instruments, accounts: AccountColumns, positions: PositionColumns
+    ) -> Book:
+        """Lay out validated columns; the arrays are copied, never kept."""
+        self = object.__new__(cls)
+        self.instruments = instruments
+        self._id = accounts.id.rechunk()
+        self._owner = accounts.owner
+        self._index = None
+        self.currency = accounts.currency.astype(np.int16)
+        self.isolated = accounts.isolated.astype(np.bool_)
+        self.adl_tier = accounts.adl_tier.astype(np.uint8)
+        self.rank = _rank(self._id)
+
+        short = positions.lots < 0
+        leg_type = np.uint16 if 2 * len(instruments) <= 1 << 16 else np.uint32
+        leg = (2 * positions.instrument + short).astype(leg_type)
+        self.reserve_lots = np.zeros((2, len(instruments)), np.int64)
+        self.reserve_entry = np.zeros((2, len(instruments)), np.int64)
+        reserved = positions.account < 0
+        owner, lots, entry = positions.account, positions.lots, positions.entry_value
+        if reserved.any():
+            who = -1 - owner[reserved]
+            self.reserve_lots[who, positions.instrument[reserved]] = lots[reserved]
+            self.reserve_entry[who, positions.instrument[reserved]] = entry[reserved]
+            owner, lots, entry, leg = (a[~reserved] for a in (owner, lots, entry, leg))
+        self.slot, self.rows = _lay_out(instruments, accounts.cash, owner, leg, lots, entry)
+        return self
+
+    def open_rows(self, account: IntArray, leg: IntArray) -> None:
+        """Add rows without lots to accounts and lay the book out anew (what had no lots is dropped)."""
+        rows = self.rows
+        held = np.flatnonzero(rows.lots)
+        owner = np.concatenate([rows.account[_slots(rows)[held]], account]).astype(np.int32)
+        none = np.zeros(len(account), np.int64)
+        self.slot, self.rows = _lay_out(
+            self.instruments,
+            self.cash,
+            owner,
+            np.concatenate([rows.leg[held], leg.astype(rows.leg.dtype)]),
+            np.concatenate([rows.lots[held], none]),
+            np.concatenate([rows.entry[held], none]),
+        )
+
+    def copy(self) -> Book:
+        """A book of its own with the same contents."""
+        other = object.__new__(type(self))
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, Rows):
+                value = Rows(*(array.copy() for array in value))
+            elif isinstance(value, np.ndarray):
+                value = value.copy()
+            setattr(other, name, value)
+        return other
+
+    def read_only(self) -> Book:
+        """The same book through arrays that refuse to be written."""
+        other = object.__new__(type(self))
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, Rows):
+                value = Rows(*(_frozen(array) for array in value))
+            elif isinstance(value, np.ndarray):
+                value = _frozen(value)
+            setattr(other, name, value)
+        return other
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def accounts(self) -> pl.Series:
+        """Ids of the accounts, in the order given."""
+        return self._id
+
+    @property
+    def owners(self) -> pl.Series:
+        """Trader behind each account."""
+        return self._id.alias("owner") if self._owner is None else self._owner
+
+    @property
+    def cash(self) -> Int64Array:
+        """Cash of each account in atoms, in the order of `accounts` (a copy)."""
+        return self.rows.cash[self.slot]
+
+    @property
+    def index(self) -> dict[str, int]:
+        """Account id → position in `accounts`; built at first use."""
+        if self._index is None:
+            self._index = {name: i for i, name in enumerate(self._id.to_list())}
+        return self._index
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all columns, ids included."""
+        arrays = [getattr(self, name) for name in self.__slots__]
+        size = sum(a.nbytes for a in arrays if isinstance(a, np.ndarray)) + sum(a.nbytes for a in self.rows)
+        return int(
+            size + self._id.estimated_size() + (0 if self._owner is None else self._owner.estimated_size())
+        )
+
+    def columns(self) -> tuple[Instruments, AccountColumns, PositionColumns]:
+        """The book as flat columns: accounts in the order given, each account's open rows by (symbol, long
+        first), then those of fund and market."""
+        rows = self.rows
+        slot_of_row = _slots(rows)
+        held = np.flatnonzero(rows.lots)
+        owner = rows.account[slot_of_row[held]]
+        order = np.argsort(owner, kind="stable") if len(held) else held
+        held, owner = held[order], owner[order]
+        who, what = np.nonzero(self.reserve_lots[:, np.argsort(self.instruments.rank)])
+        what = np.argsort(self.instruments.rank)[what]
+        accounts = AccountColumns(
+            id=self._id,
+            owner=self._owner,
+            currency=self.currency,
+            isolated=self.isolated,
+            adl_tier=self.adl_tier,
+            cash=self.cash,
+        )
+        positions = PositionColumns(
+            account=np.concatenate([owner, -1 - who]).astype(np.int32),
+            instrument=np.concatenate([rows.leg[held] >> 1, what]).astype(np.int32),
+            lots=np.concatenate([rows.lots[held].astype(np.int64), self.reserve_lots[who, what]]),
+            entry_value=np.concatenate([rows.entry[held], self.reserve_entry[who, what]]),
+        )
+        return self.instruments, accounts, positions
+
+    def __len__(self) -> int:
+        """Number of open rows, reserved accounts included."""
+        return int(np.count_nonzero(self.rows.lots) + np.count_nonzero(self.reserve_lots))
+
+    def __repr__(self) -> str:
+        return f"<Book: {len(self._id)} accounts, {len(self)} positions, {len(self.instruments)} instruments>"
+
+
+def leg_rank(instruments: Instruments) -> IntArray:
+    """Order of legs by (symbol, long first): int32 (2 · instruments)."""
+    return (2 * np.repeat(instruments.rank, 2) + np.tile([0, 1], len(instruments))).astype(np.int32)
+
+
+def _rank(ids: pl.Series) -> IntArray:
+    rank = np.arange(len(ids), dtype=np.int32)
+    if not ids.is_sorted():
+        rank[ids.arg_sort().to_numpy()] = np.arange(len(ids), dtype=np.int32)
+    return rank
+
+
+def _lay_out(
+    instruments: Instruments,
+    cash: Int64Array,
+    owner: IntArray,
+    leg: IntArray,
+    lots: Int64Array,
+    entry: Int64Array,
+) -> tuple[IntArray, Rows]:
+    held = np.bincount(owner, minlength=len(cash))
+    account = np.argsort(held, kind="stable").astype(np.int32)
+    slot = np.empty(len(cash), np.int32)
+    slot[account] = np.arange(len(cash), dtype=np.int32)
+    sizes, counts = np.unique(held, return_counts=True)
+    rows = Rows(
+        group_rows=sizes.astype(np.int64),
+        group_slot=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        group_row=np.concatenate([[0], np.cumsum(counts * sizes)]).astype(np.int64),
+        leg=np.empty(len(owner), leg.dtype),
+        lots=np.empty(len(owner), np.float64),
+        entry=np.empty(len(owner), np.int64),
+        cash=np.ascontiguousarray(cash[account]),
+        account=account,
+    )
+    group = np.searchsorted(sizes, held).astype(np.int32)
+    place(owner, leg, lots, entry, slot, group, rows)
+    sort_columns(rows, leg_rank(instruments))
+    return slot, rows
+
+
+def _slots(rows: Rows) -> IntArray:
+    """Slot of every row: int64 (rows)."""
+    out = np.empty(len(rows.lots), np.int64)
+    for g, size in enumerate(rows.group_rows):
+        slots = np.arange(rows.group_slot[g], rows.group_slot[g + 1])
+        out[rows.group_row[g] : rows.group_row[g + 1]] = np.tile(slots, size)
+    return out
+
+
+def _frozen(array: Any) -> Any:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,198 @@
+"""The command line: ``fastadl run | stress | policies | warmup | docs``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.resources import files
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.text import Text
+
+from fastadl import __version__
+from fastadl.errors import InputError
+
+__all__ = ["app", "main"]
+
+app = App(
+    name="fastadl",
+    help="Exact liquidation, insurance fund and auto-deleveraging for leveraged futures.",
+    version=__version__,
+    version_format="plaintext",
+    suppress_keyboard_interrupt=False,
+)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code (rule R70).
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Without the program's name; those of the process if left out.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return _refuse(f"fastadl: {' '.join(str(error).split())} See fastadl --help.")
+    except InputError as error:
+        return _refuse(str(error))
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(line: str) -> int:
+    print(line, file=sys.stderr)  # noqa: T201
+    return 2
+
+
+@app.command
+def run(
+    file: str,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    out: str | None = None,
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+) -> int:
+    """Run a scenario file and show what every tick did.
+
+    Parameters
+    ----------
+    file
+        JSON, or TOML by its ending .toml (fastadl docs, section 6).
+    json
+        Print one JSON object instead of tables.
+    out
+        Write the result and its lists into this new or empty folder.
+    set
+        Replace a field before the file is validated, e.g. policy.price=mark; may be given several times.
+    """
+    from fastadl.report.terminal import print_result
+    from fastadl.scenario import Scenario, write_result
+
+    started = Scenario.load(file, overrides=set or ()).start()
+    for _ in started:
+        pass
+    result = started.result()
+    if out is not None:
+        write_result(result, started.frames(), out)
+    if json:
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    else:
+        print_result(_Console(), result)
+    return 0 if all(result["checks"].values()) else 1
+
+
+@app.command
+def policies(name: str | None = None, /) -> None:
+    """Show the presets and all choices, or one preset in full.
+
+    Parameters
+    ----------
+    name
+        A preset such as okx_2025.
+    """
+    from fastadl.policy import CHOICES, VENUES, AdlPolicy
+    from fastadl.report.terminal import table
+
+    console = _Console()
+    if name is not None:
+        policy = AdlPolicy.of(name)
+        chosen = [
+            {"choice": choice, "value": getattr(policy, choice)} for choice in (*CHOICES, "cancel_orders")
+        ]
+        console.print(table(name, _columns("choice", "value"), chosen))
+        console.print(Text(f"{VENUES[name].description}\n\nSource: {VENUES[name].source}"))
+        return
+    presets = [
+        {
+            "preset": preset,
+            "differs by": ", ".join(f"{choice} {value}" for choice, value in venue.choices.items()),
+            "cancels orders of": venue.cancel_orders,
+        }
+        for preset, venue in VENUES.items()
+    ]
+    choices = [
+        {"choice": choice, "values, the first by default": ", ".join(values)}
+        for choice, values in CHOICES.items()
+    ]
+    console.print(table("Presets", _columns(*presets[0]), presets))
+    console.print(table("Choices (rule R66)", _columns(*choices[0]), choices))
+    console.print(Text("fastadl policies NAME shows one preset; --set policy.price=mark changes one choice."))
+
+
+def _columns(*names: str) -> list[Any]:
+    return [(name, lambda entry, name=name: entry[name]) for name in names]
+
+
+@app.command
+def warmup() -> None:
+    """Compile every kernel now, or load it from the cache, so that no later tick has to wait."""
+    from fastadl.compilation import Kernel
+    from fastadl.compilation import warmup as compile_all
+    from fastadl.report.terminal import table
+
+    console = _Console()
+    with _Console(stderr=True).status("compiling") as status:
+
+        def progress(kernel: Kernel) -> None:
+            status.update(f"compiled {kernel.name} in {kernel.seconds:.1f} s")
+
+        kernels = compile_all(progress)
+    entries = [
+        {"kernel": k.name, "seconds": round(k.seconds, 2), "from": "cache" if k.cached else "compiler"}
+        for k in kernels
+    ]
+    fresh = [k.seconds for k in kernels if not k.cached]
+    if entries:
+        console.print(table("Kernels", _columns(*entries[0]), entries))
+    console.print(
+        Text(
+            f"{len(kernels) - len(fresh)} kernels from the cache, {len(fresh)} compiled in {sum(fresh):.1f} s"
+        )
+    )
+
+
+@app.command
+def docs(rule: str | None = None, /) -> None:
+    """Show the rules, or one of them, a section, or a worked example.
+
+    Parameters
+    ----------
+    rule
+        A rule such as R27, a section 1 to 8, a worked example such as W1, or examples for all of them.
+    """
+    text = _documentation(rule)
+    console = _Console()
+    if console.is_terminal:
+        console.print(Markdown(text))
+    else:
+        sys.stdout.write(text)
+
+
+def _documentation(name: str | None) -> str:
+    folder = files("fastadl") / "docs"
+    rules = (folder / "rules.md").read_text("utf-8")
+    examples = (folder / "examples.md").read_text("utf-8")
+    if name is None:
+        return rules
+    if name == "examples":
+        return examples
+    heading = rf"## {name}\. " if name.isdigit() else rf"### {re.escape(name.upper())} "
+    end = "#{1,2} " if name.isdigit() else "#{1,3} "
+    found = re.search(rf"^{heading}.*?(?=^{end}|\Z)", rules + "\n" + examples, flags=re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise InputError(
+            ("docs",), name, "name a rule such as R27, a section 1 to 8, an example W1 to W6, or examples"
+        )
+    return found[0].rstrip() + "\n"

@@ -1,0 +1,146 @@
+"""Compiling on purpose: every kernel, for the types the engine calls it with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numba.core import event
+
+from fastadl.book import Book
+from fastadl.engine import Engine
+from fastadl.kernels import _jit
+from fastadl.policy import CHOICES, AdlPolicy, Fund, Liquidity
+
+__all__ = ["Kernel", "warmup"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One kernel that has become ready to run.
+
+    Attributes
+    ----------
+    name : str
+        Module and function.
+    seconds : float
+        Time it took to compile, without that of the kernels it calls; 0 if it came from the cache.
+    cached : bool
+        Whether its machine code was found on disk.
+    """
+
+    name: str
+    seconds: float
+    cached: bool
+
+
+def warmup(progress: Callable[[Kernel], object] | None = None) -> list[Kernel]:
+    """Compile every kernel the engine uses, or load it from the cache, so that no later tick waits.
+
+    A small book goes through every stage, once with each value of every choice of rule R66.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with each `Kernel` as soon as it is compiled.
+
+    Returns
+    -------
+    list of Kernel
+        By name. Kernels that were ready before are left out; with ``NUMBA_DISABLE_JIT=1`` all are.
+
+    Examples
+    --------
+    >>> import fastadl as fa
+    >>> kernels = fa.warmup()
+    >>> fa.warmup()
+    []
+    """
+    before = _loads()
+    listener = _Listener(progress)
+    with event.install_listener("numba:compile", listener):
+        book = Book.from_frames(*_frames())
+        for policy in _policies():
+            _run(book, policy)
+    loaded = [Kernel(name, 0.0, True) for name, loads in _loads().items() if loads > before.get(name, 0)]
+    return sorted([*listener.compiled, *loaded], key=lambda kernel: kernel.name)
+
+
+class _Listener(event.Listener):  # type: ignore[misc]
+    """Times compilations, which nest where a kernel calls another one."""
+
+    def __init__(self, progress: Callable[[Kernel], object] | None) -> None:
+        self.compiled: list[Kernel] = []
+        self._names = {id(dispatcher): name for name, dispatcher in _jit.compiled.items()}
+        self._progress = progress
+        self._started: list[float] = []
+        self._inside: list[float] = []
+
+    def on_start(self, _: Any) -> None:
+        self._started.append(time.perf_counter())
+        self._inside.append(0.0)
+
+    def on_end(self, compilation: Any) -> None:
+        whole = time.perf_counter() - self._started.pop()
+        own = whole - self._inside.pop()
+        if self._inside:
+            self._inside[-1] += whole
+        name = self._names.get(id(compilation.data["dispatcher"]))
+        if name is not None:
+            self.compiled.append(Kernel(name, own, False))
+            if self._progress is not None:
+                self._progress(self.compiled[-1])
+
+
+def _loads() -> dict[str, int]:
+    """How often each kernel was loaded from the cache."""
+    stats = ((name, getattr(dispatcher, "stats", None)) for name, dispatcher in _jit.compiled.items())
+    return {name: sum(found.cache_hits.values()) for name, found in stats if found is not None}
+
+
+def _policies() -> list[AdlPolicy]:
+    return [AdlPolicy.of({choice: value}) for choice, values in CHOICES.items() for value in values]
+
+
+def _frames() -> tuple[dict[str, list[Any]], dict[str, list[Any]], dict[str, list[Any]]]:
+    """Cross, isolated and hedged accounts with up to three rows, which go bankrupt on either side."""
+    tiers = [
+        {"min_notional": "0", "maintenance_rate": "0.01"},
+        {"min_notional": "1000", "maintenance_rate": "0.02"},
+    ]
+    instruments = {
+        "symbol": ["A", "B"],
+        "kind": ["linear", "inverse"],
+        "contract_size": ["1", "100"],
+        "lot": ["0.1", "1"],
+        "tiers": [tiers, tiers],
+        "mark": ["100", "100"],
+    }
+    cash = {"a": "50", "b": "60", "c": "40", "d": "300", "e": "300", "f": "45", "g": "0"}
+    rows = [
+        ("a", "A", "6.5", "100"), ("a", "B", "3", "90"), ("b", "A", "8", "100"), ("b", "A", "-2", "105"),
+        ("b", "B", "2", "100"), ("c", "A", "20", "100"), ("d", "A", "-30", "101"), ("d", "B", "-2", "110"),
+        ("e", "A", "-12.5", "99"), ("e", "B", "-4", "100"), ("f", "A", "10", "95"), ("f", "B", "1", "100"),
+    ]  # fmt: skip
+    accounts = {"id": list(cash), "cash": list(cash.values()), "adl_tier": [0, 0, 0, 0, 1, 0, 0]}
+    names = ("account", "symbol", "qty", "entry_price")
+    return instruments, accounts, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _run(book: Book, policy: AdlPolicy) -> None:
+    """A fall and a rise, with and without an order book; the stages by `tick` and one by one."""
+    liquidity = Liquidity(depth={"A": "1.5", "B": "1"}, slippage="0.01", fee="0.001", surplus="fund")
+    for fund, orders in ((Fund("7", max_drawdown="0.9"), liquidity), (Fund("0"), None)):
+        engine = Engine(book, policy=policy, fund=fund, liquidity=orders)
+        for price in ("90", "140", "100"):
+            engine.tick({"A": price, "B": price})
+        engine.rank("A", side="short")
+        engine.equity(), engine.maintenance_margin(), engine.check()
+    engine = Engine(book, policy=policy)
+    engine.mark({"A": "90"})
+    fills = {"account": ["c"], "symbol": ["A"], "side": ["long"], "qty": ["1"], "price": ["89"]}
+    engine.settle(fills)
+    engine.takeover()
+    engine.deleverage()

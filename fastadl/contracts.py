@@ -1,0 +1,230 @@
+"""Instruments: what a lot is worth at a price, and what margin a notional needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from fractions import Fraction
+from functools import cached_property
+from math import lcm
+from typing import Any
+
+import numpy as np
+
+from fastadl.errors import BoundsError, InputError
+from fastadl.schema import Float64Array, Int64Array, IntArray
+
+__all__ = ["Instrument", "Instruments", "Kind", "Tier", "TierTable"]
+
+#: Numerators and denominators up to here go through the integer kernels; wider ones through Python integers.
+WIDE = 1 << 62
+#: Instruments share one denominator of rates up to here, so that their margins add up in integers.
+_SHARED_RATES = 10**6
+
+
+class Kind(IntEnum):
+    """What one lot is worth: `+c·P` (linear, quanto) or `−c/P` (inverse)."""
+
+    LINEAR = 0
+    INVERSE = 1
+    QUANTO = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One step of a maintenance-margin ladder, money in atoms.
+
+    The margin of a row is the largest ``maintenance_rate · notional − deduction`` over all tiers, at least
+    zero (rule R4).
+    """
+
+    min_notional: Fraction
+    maintenance_rate: Fraction
+    deduction: Fraction
+    max_leverage: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A futures contract.
+
+    Parameters
+    ----------
+    symbol : str
+    kind : Kind
+    contract_size : Fraction
+        Linear and quanto: settlement currency per 1 contract per 1 of price. Inverse: face value of 1 contract.
+    lot : Fraction
+        Smallest step of quantity, in contracts.
+    tiers : tuple of Tier
+        From the smallest notional up.
+    currency : str
+        Settlement currency.
+    decimals : int
+        An atom is ``10**-decimals`` of the settlement currency.
+    mark : Fraction, optional
+        Mark price before the first tick.
+    """
+
+    symbol: str
+    kind: Kind
+    contract_size: Fraction
+    lot: Fraction
+    tiers: tuple[Tier, ...]
+    currency: str = "USD"
+    decimals: int = 6
+    mark: Fraction | None = None
+
+    @property
+    def scale(self) -> Fraction:
+        """Atoms per lot per unit of price: the `c` of rule R2."""
+        return self.contract_size * self.lot * 10**self.decimals
+
+    def unit_value(self, price: Fraction) -> Fraction:
+        """Value of one lot at a price, in atoms, exactly (rule R2)."""
+        return -self.scale / price if self.kind is Kind.INVERSE else self.scale * price
+
+    def price_of(self, value: Fraction) -> Fraction | None:
+        """The price at which one lot is worth `value` atoms; None where an inverse price is infinite."""
+        if self.kind is not Kind.INVERSE:
+            return value / self.scale
+        return -self.scale / value if value else None
+
+    def maintenance_margin(self, notional: Fraction) -> Fraction:
+        """Margin of one row of this notional, in atoms, exactly (rule R4)."""
+        return max(Fraction(0), max(tier.maintenance_rate * notional - tier.deduction for tier in self.tiers))
+
+
+@dataclass(frozen=True, slots=True)
+class TierTable:
+    """All tiers of all instruments, instrument by instrument, as kernels read them.
+
+    ``start`` is int32 (instruments + 1); the rest is one entry per tier: ``rate`` and ``deduction`` float64
+    (atoms), and the same exactly as ``rate_units / unit`` and ``deduction_units / unit`` with one int64
+    ``unit`` per instrument (0 where it would not fit).
+    """
+
+    start: IntArray
+    rate: Float64Array
+    deduction: Float64Array
+    rate_units: Int64Array
+    deduction_units: Int64Array
+    unit: Int64Array
+
+
+class Instruments(Sequence[Instrument]):
+    """The instruments of a book, in the order they were given.
+
+    Parameters
+    ----------
+    instruments : sequence of Instrument
+        Already validated one by one; symbols unique, one number of decimals per currency.
+    decimals : mapping, optional
+        Currency → decimals of currencies that no instrument settles in.
+    """
+
+    def __init__(
+        self, instruments: Sequence[Instrument], decimals: Mapping[str, int] | None = None
+    ) -> None:
+        self._items = tuple(instruments)
+        self.symbols: tuple[str, ...] = tuple(item.symbol for item in self._items)
+        #: symbol → position in ``symbols``
+        self.code: dict[str, int] = {symbol: i for i, symbol in enumerate(self.symbols)}
+        #: settlement currencies, by code point
+        by_currency = {**(decimals or {}), **{item.currency: item.decimals for item in self._items}}
+        self.currencies: tuple[str, ...] = tuple(sorted(by_currency))
+        self.decimals: tuple[int, ...] = tuple(by_currency[code] for code in self.currencies)
+        at = {code: i for i, code in enumerate(self.currencies)}
+        #: currency of each instrument, as a position in ``currencies``
+        self.currency: IntArray = np.array([at[item.currency] for item in self._items], np.int32)
+        #: position of each instrument when symbols are sorted by code point
+        self.rank: IntArray = np.empty(len(self._items), np.int32)
+        self.rank[sorted(range(len(self._items)), key=lambda i: self.symbols[i])] = np.arange(
+            len(self._items), dtype=np.int32
+        )
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._items[index]
+
+    @cached_property
+    def tiers(self) -> TierTable:
+        """The tiers as arrays."""
+        start = np.zeros(len(self) + 1, np.int32)
+        np.cumsum([len(item.tiers) for item in self._items], out=start[1:])
+        units = [
+            lcm(
+                *(t.maintenance_rate.denominator for t in item.tiers),
+                *(t.deduction.denominator for t in item.tiers),
+            )
+            for item in self._items
+        ]
+        shared = shared_denominator(units, _SHARED_RATES)
+        units = [shared if shared % unit == 0 else unit for unit in units]
+        rates: list[int] = []
+        deductions: list[int] = []
+        for i, (item, unit) in enumerate(zip(self._items, units, strict=True)):
+            scaled = [(int(t.maintenance_rate * unit), int(t.deduction * unit)) for t in item.tiers]
+            if unit >= WIDE or any(abs(number) >= WIDE for pair in scaled for number in pair):
+                units[i], scaled = 0, [(0, 0)] * len(scaled)
+            rates += [rate for rate, _ in scaled]
+            deductions += [deduction for _, deduction in scaled]
+        every = [tier for item in self._items for tier in item.tiers]
+        return TierTable(
+            start=start,
+            rate=np.array([float(t.maintenance_rate) for t in every], np.float64),
+            deduction=np.array([float(t.deduction) for t in every], np.float64),
+            rate_units=np.array(rates, np.int64),
+            deduction_units=np.array(deductions, np.int64),
+            unit=np.array(units, np.int64),
+        )
+
+    def lookup(self, symbol: object, path: tuple[str | int, ...]) -> int:
+        """Position of a symbol; refuses an unknown one at `path`."""
+        found = self.code.get(symbol) if isinstance(symbol, str) else None
+        if found is None:
+            raise InputError(path, symbol, f"name one of the instruments, such as {self.near(symbol)}")
+        return found
+
+    def near(self, symbol: object) -> str:
+        """The symbol closest in spelling."""
+        import difflib
+
+        close = difflib.get_close_matches(str(symbol), self.symbols, n=1, cutoff=0.0)
+        return close[0] if close else "(the book has none)"
+
+
+def derived_deductions(steps: Sequence[tuple[Fraction, Fraction]]) -> list[Fraction]:
+    """Deductions that make the margin continuous (rule R4).
+
+    Parameters
+    ----------
+    steps : sequence of (min_notional, maintenance_rate)
+        From the smallest notional up.
+    """
+    deductions: list[Fraction] = []
+    for t, (notional, rate) in enumerate(steps):
+        if t == 0:
+            deductions.append(Fraction(0))
+        else:
+            deductions.append(deductions[-1] + notional * (rate - steps[t - 1][1]))
+    return deductions
+
+
+def shared_denominator(denominators: Iterable[int], most: int) -> int:
+    """Least common multiple of as many denominators, in order, as stay within `most`."""
+    shared = 1
+    for denominator in denominators:
+        wider = lcm(shared, denominator)
+        if wider <= most:
+            shared = wider
+    return shared
+
+
+def check_bound(value: int, bound: int, path: tuple[str | int, ...]) -> None:
+    """Refuse an integer beyond a bound of rule R1."""
+    if abs(value) > bound:
+        raise BoundsError(path, value, f"keep it within ±2^{bound.bit_length() - 1}")

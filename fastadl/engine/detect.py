@@ -1,0 +1,76 @@
+"""Stages 1 and 2: new marks, and which accounts cannot carry their positions at them (rules R20, R21)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from fastadl.engine.prices import Marks
+from fastadl.engine.results import Tick
+from fastadl.engine.state import State
+from fastadl.errors import InputError
+from fastadl.kernels.mark import scan
+from fastadl.schema import Float64Array, IntArray
+
+__all__ = ["detect", "mark"]
+
+
+def mark(state: State, prices: dict[int, Fraction]) -> None:
+    """Replace marks; refuses, with nothing changed, what rule R1 or R20 does not allow."""
+    old, marks = state.marks, state.marks.moved(prices)
+    for i in np.flatnonzero(np.isnan(marks.price)):
+        raise InputError(("prices", state.instruments.symbols[i]), "missing", "mark every symbol in the first tick")
+    state.check_values(marks)
+    first = {i: price for i, price in prices.items() if np.isnan(old.price[i])}
+    state.previous = old.moved(first)
+    state.marks = marks
+
+
+def detect(state: State, tick: Tick) -> None:
+    """Find liquidatable accounts, in order of work (rule R21)."""
+    rows = state.book.rows
+    if (np.abs(state.marks.unit) > state.ceiling).any():
+        state.fit()
+    found = _suspects(state)
+    values = state.evaluated(found)
+    bankrupt = state.bankrupt(found, values)
+    below = bankrupt | state.liquidatable(found, values)
+    if len(found) > 2 * below.sum() + len(rows.cash) // 64:
+        state.loosened()
+    slots, values, bankrupt = found[below], values[:, below], bankrupt[below]
+    equity, margin = values[0], values[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        health = np.where(margin > 0.0, equity / margin, -np.inf)
+        ratio = np.where(equity > 0.0, margin / equity, np.nan)
+    account = rows.account[slots]
+    order = np.lexsort((state.book.rank[account], health))
+    slots, bankrupt = slots[order], bankrupt[order]
+    tick.accounts, tick.was_bankrupt = account[order], bankrupt
+    tick.add(
+        "liquidations",
+        account=tick.accounts,
+        bankrupt=bankrupt,
+        equity=state.equity_floor(slots),
+        maintenance_margin=state.margin_ceiling(slots),
+        maintenance_ratio=ratio[order],
+        shortfall=np.zeros(len(slots), np.int64),
+    )
+
+
+def _suspects(state: State) -> IntArray:
+    """Slots that the streaming pass cannot clear."""
+    rows, blocks = state.book.rows, state.blocks
+    found, count = np.empty(len(rows.cash), np.int32), np.empty(len(blocks), np.int64)
+    scan(rows, state.guard, _weights(state.marks, state), blocks, found, count)
+    some = np.flatnonzero(count)
+    if not len(some):
+        return np.empty(0, np.int32)
+    return np.concatenate([found[blocks[b, 1] : blocks[b, 1] + count[b]] for b in some])
+
+
+def _weights(marks: Marks, state: State) -> Float64Array:
+    """Unit value less first-tier margin, by leg (a lot owed needs margin too)."""
+    rate = state.margins.rate[state.margins.start[:-1]]
+    needed = rate * np.abs(marks.unit)
+    return np.stack([marks.unit - needed, marks.unit + needed], axis=1).ravel()

@@ -1,0 +1,202 @@
+"""Executions the caller's order book reports (rule R77)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fastadl.book import Book
+from fastadl.decimals import exact
+from fastadl.engine.state import State, known_account
+from fastadl.errors import BoundsError, InputError
+from fastadl.kernels.money import find_rows
+from fastadl.schema import MARKET, ROW_BOUND, SUM_BOUND, BoolArray, Int64Array, IntArray
+
+__all__ = ["Executions"]
+
+_COLUMNS = (
+    "account", "symbol", "side", "qty", "lots", "price", "value", "value_atoms", "fee", "fee_atoms", "counterparty",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Executions:
+    """Closes of positions, as columns (one entry per execution, in the order given).
+
+    Attributes
+    ----------
+    account, counterparty : int32
+        Positions in the book's accounts; counterparty −1 is the market account.
+    instrument : int32
+    long : bool
+        Side that is closed.
+    lots, value, fee : int64
+        Lots closed, atoms received, atoms paid to the fund.
+    """
+
+    account: IntArray
+    instrument: IntArray
+    long: BoolArray
+    lots: Int64Array
+    value: Int64Array
+    fee: Int64Array
+    counterparty: IntArray
+
+    @classmethod
+    def of(cls, book: Book, given: Any) -> Executions:
+        """Read executions from a frame or a mapping of columns.
+
+        Raises
+        ------
+        InputError
+            Naming column, row, value and remedy.
+        """
+        columns = _columns(given)
+        count = len(next(iter(columns.values()), []))
+        rows = [_one(book, {name: column[i] for name, column in columns.items()}, i) for i in range(count)]
+        table = np.array(rows, np.int64).reshape(count, 7)
+        return cls(
+            account=table[:, 0].astype(np.int32),
+            instrument=table[:, 1].astype(np.int32),
+            long=table[:, 2].astype(np.bool_),
+            lots=table[:, 3],
+            value=table[:, 4],
+            fee=table[:, 5],
+            counterparty=table[:, 6].astype(np.int32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.lots)
+
+    def legs(self) -> IntArray:
+        """Leg that each execution closes."""
+        return 2 * self.instrument.astype(np.int64) + ~self.long
+
+    def check_held(self, state: State) -> IntArray:
+        """Places of the rows that are closed; refuses to close more than is held."""
+        row = np.empty(len(self), np.int64)
+        find_rows(state.book.rows, state.book.slot[self.account], self.legs(), row)
+        left: dict[int, int] = {}
+        for i, at in enumerate(row.tolist()):
+            held = left.get(at, 0 if at < 0 else int(abs(state.book.rows.lots[at])))
+            if self.lots[i] > held:
+                raise InputError(
+                    ("executions", i, "lots"), int(self.lots[i]), f"the account holds {held} lots of that side"
+                )
+            left[at] = held - int(self.lots[i])
+        return row
+
+    def others(self, state: State) -> Int64Array:
+        """Account and rows on the other side of each execution, as `close_rows` takes them: int64 (3, n)."""
+        other = np.full((3, len(self)), -1, np.int64)
+        traders = np.flatnonzero(self.counterparty >= 0)
+        if len(traders):
+            self._open_rows(state, traders)
+            slots = state.book.slot[self.counterparty[traders]].astype(np.int64)
+            legs = self.legs()[traders]
+            same, opposite = np.empty(len(traders), np.int64), np.empty(len(traders), np.int64)
+            find_rows(state.book.rows, slots, legs, same)
+            find_rows(state.book.rows, slots, legs ^ 1, opposite)
+            other[0, traders], other[1, traders], other[2, traders] = slots, same, opposite
+        return other
+
+    def _open_rows(self, state: State, traders: IntArray) -> None:
+        """Give counterparties the rows they will need and do not have."""
+        wanted: dict[tuple[int, int], int] = {}
+        for i in traders:
+            key = (int(self.counterparty[i]), int(self.legs()[i]))
+            wanted[key] = wanted.get(key, 0) + int(self.lots[i])
+        keys = np.array(list(wanted), np.int64).reshape(-1, 2)
+        slots = state.book.slot[keys[:, 0]]
+        same, opposite = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
+        find_rows(state.book.rows, slots, keys[:, 1], same)
+        find_rows(state.book.rows, slots, keys[:, 1] ^ 1, opposite)
+        held = np.where(opposite >= 0, np.abs(state.book.rows.lots[opposite]), 0.0)
+        missing = (same < 0) & (held < np.array(list(wanted.values()), np.float64))
+        if missing.any():
+            state.open_rows(keys[missing, 0], keys[missing, 1])
+
+
+def _columns(given: Any) -> dict[str, list[Any]]:
+    if isinstance(given, pl.LazyFrame):
+        given = given.collect()
+    if isinstance(given, pl.DataFrame):
+        given = given.to_dict(as_series=False)
+    if not isinstance(given, Mapping):
+        raise InputError(("executions",), type(given).__name__, "give a frame or a mapping of columns")
+    columns = {}
+    for name, column in given.items():
+        if name not in _COLUMNS:
+            raise InputError(("executions", str(name)), "unknown column", f"use {', '.join(_COLUMNS)}")
+        columns[name] = column.tolist() if isinstance(column, np.ndarray) else list(column)
+    if len({len(column) for column in columns.values()}) > 1:
+        raise InputError(("executions",), "columns of different lengths", "give one value per execution")
+    for names in (("account",), ("symbol",), ("side",), ("qty", "lots"), ("price", "value", "value_atoms")):
+        if sum(name in columns for name in names) != 1:
+            raise InputError(("executions",), ", ".join(columns), f"give {' or '.join(names)}, once")
+    if "fee" in columns and "fee_atoms" in columns:
+        raise InputError(("executions",), ", ".join(columns), "give fee or fee_atoms, once")
+    return columns
+
+
+def _one(book: Book, given: dict[str, Any], i: int) -> tuple[int, ...]:
+    def refuse(name: str, remedy: str) -> InputError:
+        return InputError(("executions", i, name), given[name], remedy)
+
+    account = known_account(book, given["account"], ("executions", i, "account"))
+    instrument = book.instruments.lookup(given["symbol"], ("executions", i, "symbol"))
+    item = book.instruments[instrument]
+    if given["side"] not in ("long", "short"):
+        raise refuse("side", "name the side that is closed, long or short")
+    is_long = given["side"] == "long"
+    if book.currency[account] != book.instruments.currency[instrument]:
+        raise refuse("symbol", "name an instrument that settles in the account's currency")
+    amount = "lots" if "lots" in given else "qty"
+    lots = _exact(given, amount, i) / (1 if amount == "lots" else item.lot)
+    if lots.denominator != 1 or lots <= 0:
+        raise refuse(amount, "give a positive multiple of the lot")
+    if lots > ROW_BOUND:
+        raise BoundsError(("executions", i, amount), given[amount], "keep it within 2^53 lots (rule R1)")
+    signed = lots if is_long else -lots
+    if "price" in given:
+        price = _exact(given, "price", i)
+        if price <= 0:
+            raise refuse("price", "give a price above zero")
+        value = floor(signed * item.unit_value(price))
+    else:
+        value = _atoms(given, "value_atoms" if "value_atoms" in given else "value", item.decimals, i)
+        if value * signed * (-1 if item.unit_value(Fraction(1)) < 0 else 1) < 0:
+            raise refuse("value_atoms" if "value_atoms" in given else "value", "give the sign the row's value has")
+    if abs(value) > SUM_BOUND >> 1:
+        raise BoundsError(("executions", i, "value"), value, "keep it within 2^61 atoms (rule R1)")
+    fee_name = next((name for name in ("fee", "fee_atoms") if given.get(name) is not None), None)
+    fee = 0 if fee_name is None else _atoms(given, fee_name, item.decimals, i)
+    if fee < 0 or fee > ROW_BOUND:
+        raise refuse(str(fee_name), "give a fee from 0 to 2^53 atoms")
+    other = given.get("counterparty")
+    counterparty = -1
+    if other is not None and other != MARKET:
+        counterparty = known_account(book, other, ("executions", i, "counterparty"))
+        if counterparty == account or book.currency[counterparty] != book.currency[account]:
+            raise refuse("counterparty", "name another account of the same currency, or null for the market")
+    return account, instrument, is_long, int(lots), value, fee, counterparty
+
+
+def _exact(given: dict[str, Any], name: str, i: int) -> Fraction:
+    try:
+        return exact(given[name])
+    except ValueError as error:
+        raise InputError(("executions", i, name), given[name], str(error)) from None
+
+
+def _atoms(given: dict[str, Any], name: str, decimals: int, i: int) -> int:
+    atoms = _exact(given, name, i) * (1 if name.endswith("_atoms") else 10**decimals)
+    if atoms.denominator != 1:
+        raise InputError(("executions", i, name), given[name], f"give at most {decimals} decimal places")
+    return int(atoms)

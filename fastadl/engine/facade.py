@@ -1,0 +1,487 @@
+"""The engine: one book, one policy, and the stages of the waterfall, all or nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import floor
+from numbers import Integral
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fastadl.book import Book
+from fastadl.engine import close_out, detect
+from fastadl.engine import fund as fund_stage
+from fastadl.engine.deleverage import deleverage
+from fastadl.engine.executions import Executions
+from fastadl.engine.prices import given_prices
+from fastadl.engine.ranking import candidates
+from fastadl.engine.results import Report, Tick
+from fastadl.engine.socialize import socialize
+from fastadl.engine.state import FUND, State
+from fastadl.errors import InputError, StageError
+from fastadl.kernels.layout import expand
+from fastadl.kernels.rank import FIELDS
+from fastadl.policy import AdlPolicy, Fund, Liquidity
+from fastadl.schema import RESERVED, Float64Array, Int64Array
+
+__all__ = ["Checks", "Engine", "Marked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a mark found: number and time of the tick, and how many accounts fell below.
+
+    Attributes
+    ----------
+    tick, time : int
+    liquidatable : int
+        Accounts below their maintenance margin that still have equity.
+    bankrupt : int
+        Accounts with equity below zero.
+    """
+
+    tick: int
+    time: int
+    liquidatable: int
+    bankrupt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The four conservation laws: lots, money, lawful fills, bankrupt accounts closed at zero."""
+
+    lots: bool
+    money: bool
+    fills: bool
+    bankrupt_closed_at_zero: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether all four hold."""
+        return self.lots and self.money and self.fills and self.bankrupt_closed_at_zero
+
+
+class Engine:
+    """Marks a book and runs the liquidation waterfall on it.
+
+    Parameters
+    ----------
+    book : Book
+    policy : str, mapping or AdlPolicy
+        Name of a preset, or choices as in a scenario file.
+    fund : decimal, mapping or Fund
+        Cash of the insurance fund (one-currency book), a `Fund`, or one per currency.
+    liquidity : mapping or Liquidity, optional
+        Simulated order book that detected accounts are closed in.
+    threads : int, optional
+        Threads of the kernels; numba's setting if left out. No result depends on it.
+    copy : bool
+        Work on a copy of the book. With False the engine takes the book over.
+
+    Raises
+    ------
+    InputError
+        For a policy, fund or liquidity that cannot be.
+
+    Notes
+    -----
+    Every call either finishes or leaves the engine as it was. One lock per engine: calls from several threads
+    wait for each other, and a reader sees the last finished call.
+
+    Examples
+    --------
+    >>> import fastadl as fa
+    >>> book = fa.synth.book("pareto", positions=1000, accounts=400, instruments=5, seed=1)
+    >>> engine = fa.Engine(book, fund="1000000")
+    >>> report = engine.tick(engine.marks * 0.8)
+    >>> engine.check().ok
+    True
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        policy: str | Mapping[str, Any] | AdlPolicy = "bitmex",
+        fund: Any = "0",
+        liquidity: Mapping[str, Any] | Liquidity | None = None,
+        incremental: bool = False,
+        threads: int | None = None,
+        copy: bool = True,
+    ) -> None:
+        if incremental:
+            raise InputError(("incremental",), incremental, "leave it out; every mark is a full pass")
+        self.policy = AdlPolicy.of(policy)
+        self.liquidity = Liquidity.of(liquidity)
+        if self.liquidity is not None:
+            self.liquidity.depth_lots(book.instruments)
+        self._threads = _checked_threads(threads)
+        funds = _funds(book, fund)
+        self._state = State(book.copy() if copy else book)
+        for c, (each, decimals) in enumerate(zip(funds, book.instruments.decimals, strict=True)):
+            self._state.reserve_cash[FUND, c] = each.cash_atoms(decimals)
+        self._rules = list(map(fund_stage.FundRule, funds, book.instruments.decimals))
+        self._totals = self._state.totals()
+        self._lock = threading.RLock()
+        self._time = 0
+        self._number = -1
+        self._tick: Tick | None = None
+        self._doomed: fund_stage.Bankruptcies | None = None
+        self._fills_lawful = self._closed_at_zero = True
+
+    # ------------------------------------------------------------------ the waterfall
+
+    def tick(self, prices: Any, *, time: int | None = None, executions: Any = None) -> Report:
+        """Run every stage: mark, detect, close out, fund, deleverage, report.
+
+        Parameters
+        ----------
+        prices : mapping of symbol to price, or array
+            New marks; an array names every instrument in the order of `symbols`.
+        time : int, optional
+            Seconds, not before the last tick; that of the last tick if left out.
+        executions : frame or mapping of columns, optional
+            What the order book closed (rule R77); without it the liquidity model closes, if there is one.
+
+        Returns
+        -------
+        Report
+
+        Raises
+        ------
+        InputError
+            Naming what is wrong with the prices or executions; nothing has changed.
+        """
+        with self._whole():
+            self._mark(prices, time)
+            self._settle(executions)
+            self._take_over()
+            return self._deleverage()
+
+    def mark(self, prices: Any, time: int | None = None) -> Marked:
+        """Set new marks and find the accounts that fell below (rules R20, R21). Begins a tick."""
+        with self._whole():
+            return self._mark(prices, time)
+
+    def liquidations(self) -> pl.DataFrame:
+        """Accounts detected in this tick, in order of work."""
+        with self._whole():
+            return Report(self._open(), self._state.book, self.policy.cancel_orders).liquidations
+
+    def settle(self, executions: Any = None) -> None:
+        """Book what the order book closed, or let the liquidity model close (rules R22, R77)."""
+        with self._whole():
+            self._open()
+            self._settle(executions)
+
+    def takeover(self) -> None:
+        """Decide who is bankrupt, net their hedges, and let the fund take what it has room for (R23 to R27)."""
+        with self._whole():
+            self._open()
+            self._take_over()
+
+    def deleverage(self) -> Report:
+        """Close or charge what the fund left, and end the tick (rules R28 to R31).
+
+        Runs `takeover` first if that has not been done in this tick.
+        """
+        with self._whole():
+            self._open()
+            if self._doomed is None:
+                self._take_over()
+            return self._deleverage()
+
+    def _open(self) -> Tick:
+        """The tick in progress; after a finished one a new one at the same marks."""
+        if self._tick is None:
+            if self._number < 0:
+                raise StageError("nothing is marked yet: call mark(prices) first")
+            self._mark({}, None)
+        assert self._tick is not None
+        return self._tick
+
+    def _mark(self, prices: Any, time: int | None) -> Marked:
+        state = self._state
+        start = perf_counter()
+        now = _checked_time(time, self._time)
+        detect.mark(state, given_prices(state.instruments, prices))
+        self._time, self._number = now, self._number + 1
+        tick = Tick(self._number, now, len(state.instruments.currencies))
+        for c, rule in enumerate(self._rules):
+            rule.marked(state, c, now)
+            tick.fund_before[c] = floor(state.reserve_equity(FUND, c))
+        self._tick, self._doomed = tick, None
+        between = perf_counter()
+        detect.detect(state, tick)
+        tick.seconds["mark"] = between - start
+        tick.seconds["detect"] = perf_counter() - between
+        bankrupt = int(tick.was_bankrupt.sum())
+        return Marked(tick.number, now, len(tick.accounts) - bankrupt, bankrupt)
+
+    def _settle(self, executions: Any) -> None:
+        tick = self._tick
+        assert tick is not None
+        if self._doomed is not None:
+            raise StageError("settle before takeover: who is bankrupt has been decided for this tick")
+        start = perf_counter()
+        if executions is not None:
+            close_out.settle(self._state, tick, Executions.of(self._state.book, executions))
+        elif self.liquidity is not None and len(tick.accounts):
+            close_out.close_out(self._state, tick, self.liquidity)
+        tick.seconds["close_out"] += perf_counter() - start
+
+    def _take_over(self) -> None:
+        tick = self._tick
+        assert tick is not None
+        if self._doomed is not None:
+            raise StageError("takeover was done in this tick: go on with deleverage")
+        start = perf_counter()
+        self._doomed = fund_stage.declare(self._state, tick, self.policy.split == "notional")
+        if len(self._doomed.work.slot):
+            fund_stage.take_over(self._state, tick, self._doomed, self._rules)
+        tick.seconds["fund"] += perf_counter() - start
+
+    def _deleverage(self) -> Report:
+        tick, doomed, state = self._tick, self._doomed, self._state
+        assert tick is not None and doomed is not None
+        start = perf_counter()
+        if len(doomed.work.slot):
+            at_bankruptcy = self._closed_at_bankruptcy(doomed)
+            if self.policy.trigger == "bankrupt" and self.policy.space == "wealth":
+                fund_stage.take_at_mark(state, tick, doomed)
+                fund_stage.pay_debts(state, tick, doomed, self._rules)
+                socialize(state, tick, doomed)
+            else:
+                if self.policy.trigger == "bankrupt":
+                    deleverage(state, tick, doomed, self.policy)
+                fund_stage.pay_debts(state, tick, doomed, self._rules)
+            _uncovered(state, tick, doomed)
+            zero = state.book.rows.cash[doomed.work.slot] == 0
+            gone = np.bincount(doomed.owner, doomed.left, len(zero)) == 0
+            self._closed_at_zero &= bool(zero[gone & at_bankruptcy].all())
+            self._fills_lawful &= tick.fills_lawful
+        for c in range(len(self._rules)):
+            tick.fund_after[c] = floor(state.reserve_equity(FUND, c))
+        tick.seconds["adl"] += perf_counter() - start
+        self._tick = self._doomed = None
+        return Report(tick, state.book, self.policy.cancel_orders)
+
+    def _closed_at_bankruptcy(self, doomed: fund_stage.Bankruptcies) -> Any:
+        """Accounts with rows that nothing but bankruptcy values, none cut off, will have closed (law 4)."""
+        count = len(doomed.work.slot)
+        had_rows = np.diff(doomed.work.start) > 0
+        if self.policy.space == "contract" and self.policy.price == "bankruptcy":
+            return had_rows & ~doomed.cut
+        return had_rows & ~doomed.cut & (np.bincount(doomed.owner, doomed.left, count) == 0)
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def book(self) -> Book:
+        """The book as it stands, read only."""
+        return self._state.book.read_only()
+
+    @property
+    def accounts(self) -> pl.Series:
+        """Account ids, in the order given; the order of `equity` and `maintenance_margin`."""
+        return self._state.book.accounts
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols, in the order given; the order of `marks` and of price arrays."""
+        return self._state.instruments.symbols
+
+    @property
+    def marks(self) -> Float64Array:
+        """Mark prices by `symbols`; NaN where none was given yet."""
+        return self._state.marks.price.copy()
+
+    def equity(self) -> Int64Array:
+        """Equity of every account in atoms, rounded down, in the order of `accounts`."""
+        with self._reading() as state:
+            return state.equity_floor(state.book.slot)
+
+    def maintenance_margin(self) -> Int64Array:
+        """Maintenance margin of every account in atoms, rounded up, in the order of `accounts`."""
+        with self._reading() as state:
+            return state.margin_ceiling(state.book.slot)
+
+    def reserves(self) -> pl.DataFrame:
+        """Cash and equity (rounded down) of the fund and the market account, by currency, in atoms."""
+        with self._reading() as state:
+            lines = [
+                {
+                    "account": name,
+                    "currency": code,
+                    "cash": int(state.reserve_cash[who, c]),
+                    "equity": floor(state.reserve_equity(who, c)),
+                }
+                for c, code in enumerate(state.instruments.currencies)
+                for who, name in enumerate(RESERVED)
+            ]
+        return pl.DataFrame(lines)
+
+    def rank(self, symbol: str, side: str) -> pl.DataFrame:
+        """The ranking of one side of an instrument, as an ADL would use it now (rules R40, R41, R46).
+
+        Parameters
+        ----------
+        symbol : str
+        side : {"long", "short"}
+            Side of the ranked positions.
+
+        Returns
+        -------
+        DataFrame
+            ``rank``, ``account``, ``adl_tier``, ``lots``, ``score``, then its parts: ``unrealized_pnl``,
+            ``notional`` and ``position_margin`` of the row, ``equity``, ``maintenance_margin``, ``gross`` and
+            ``leverage`` of the account; money in atoms, Float64.
+        """
+        with self._reading() as state:
+            instrument = state.instruments.lookup(symbol, ("symbol",))
+            if side not in ("long", "short"):
+                raise InputError(("side",), side, "name the side of the ranked positions, long or short")
+            none = np.zeros(len(state.book.rows.cash), np.bool_)
+            found = candidates(state, [2 * instrument + (side == "short")], self.policy.score, none)[0]
+            ranked = found.ranked()
+            parts = dict(zip(FIELDS, found.parts[:, ranked], strict=True))
+            account = state.book.rows.account[found.slot[ranked]]
+            return pl.DataFrame(
+                {
+                    "rank": np.arange(1, len(ranked) + 1),
+                    "account": state.book.accounts.gather(account.astype(np.uint32)),
+                    "adl_tier": found.tier[ranked],
+                    "lots": found.lots[ranked],
+                    "score": parts["score"],
+                    "unrealized_pnl": parts["profit"],
+                    "notional": parts["value"],
+                    "position_margin": parts["row_margin"],
+                    "equity": parts["equity"],
+                    "maintenance_margin": parts["margin"],
+                    "gross": parts["gross"],
+                    "leverage": parts["gross"] / np.maximum(parts["equity"], 1.0),
+                }
+            )
+
+    def check(self) -> Checks:
+        """The four conservation laws, from the books themselves, since the engine was made (rule R32)."""
+        with self._lock:
+            lots, money = self._state.totals()
+            return Checks(
+                lots=lots == self._totals[0],
+                money=money == self._totals[1],
+                fills=self._fills_lawful,
+                bankrupt_closed_at_zero=self._closed_at_zero,
+            )
+
+    def copy(self) -> Engine:
+        """An engine of its own at the same point, its laws counted from here."""
+        with self._lock:
+            other = object.__new__(type(self))
+            other.__dict__.update(self.__dict__)
+            other._state = self._state.copy()
+            other._rules = [rule.copy() for rule in self._rules]
+            other._totals = other._state.totals()
+            other._lock = threading.RLock()
+            other._tick = other._doomed = None
+            return other
+
+    def __repr__(self) -> str:
+        return f"<Engine: {self._state.book!r}, {self._number + 1} ticks>"
+
+    # ------------------------------------------------------------------ all or nothing
+
+    @contextmanager
+    def _reading(self) -> Iterator[State]:
+        with self._lock, _threads(self._threads):
+            if np.isnan(self._state.marks.price).any():
+                raise StageError("not every instrument has a mark: call mark(prices) first")
+            yield self._state
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Keep everything the block did, or nothing of it."""
+        with self._lock, _threads(self._threads):
+            state = self._state
+            saved = (state.marks, state.previous, self._time, self._number, self._tick, self._doomed)
+            tick = None if self._tick is None else self._tick.copy()
+            doomed = None if self._doomed is None else self._doomed.copy()
+            histories = [rule.history for rule in self._rules]
+            laws = self._fills_lawful, self._closed_at_zero
+            try:
+                yield
+                state.commit()
+            except BaseException:
+                state.rollback()
+                state.marks, state.previous, self._time, self._number, _, _ = saved
+                self._tick, self._doomed = tick, doomed
+                for rule, history in zip(self._rules, histories, strict=True):
+                    rule.history = history
+                self._fills_lawful, self._closed_at_zero = laws
+                raise
+
+
+def _uncovered(state: State, tick: Tick, doomed: fund_stage.Bankruptcies) -> None:
+    """Report what nobody paid (rule R31)."""
+    slots = doomed.work.slot
+    below = np.flatnonzero(state.bankrupt(slots, state.evaluated(slots)))
+    slots = slots[below]
+    start, row = expand(state.book.rows, slots)
+    tick.add("uncovered", account=state.book.rows.account[slots], amount=-state.equity_floor(slots))
+    for which in range(len(slots)):
+        for at in row[start[which] : start[which + 1]]:
+            lots = int(state.book.rows.lots[at])
+            tick.open_rows.append((which, int(state.book.rows.leg[at]) >> 1, lots > 0, abs(lots)))
+
+
+def _funds(book: Book, given: Any) -> list[Fund]:
+    currencies = book.instruments.currencies
+    if isinstance(given, Mapping) and given and all(key in currencies for key in given):
+        return [Fund.of(given.get(code)) for code in currencies]
+    fund = Fund.of(given)
+    if fund.cash and len(currencies) > 1:
+        raise InputError(("fund",), str(fund.cash), f"give one fund per currency: {', '.join(currencies)}")
+    return [fund] * len(currencies)
+
+
+def _checked_time(time: object, last: int) -> int:
+    if time is None:
+        return last
+    if isinstance(time, bool) or not isinstance(time, Integral):
+        raise InputError(("time",), time, "give whole seconds")
+    if time < last:
+        raise InputError(("time",), int(time), f"time does not run backwards; the last tick was at {last}")
+    return int(time)
+
+
+def _checked_threads(threads: object) -> int | None:
+    if threads is None:
+        return None
+    import numba
+
+    most = numba.config.NUMBA_NUM_THREADS
+    if isinstance(threads, bool) or not isinstance(threads, Integral) or not 1 <= threads <= most:
+        raise InputError(("threads",), threads, f"give 1 to {most}, the threads numba has")
+    return int(threads)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Run kernels of this Python thread on so many threads."""
+    if count is None:
+        yield
+        return
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(count)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

@@ -1,0 +1,191 @@
+"""Mark prices of a book, and what one lot is worth at them: as float64, and exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from math import gcd
+from typing import Any
+
+import numpy as np
+
+from fastadl.contracts import WIDE, Instruments, Kind, shared_denominator
+from fastadl.decimals import exact
+from fastadl.errors import BoundsError, InputError
+from fastadl.kernels.account import Exact
+from fastadl.kernels.mark import Margins
+from fastadl.schema import Float64Array
+
+__all__ = ["Marks", "given_prices", "margins"]
+
+#: Linear unit values share a denominator up to here, so that their sums need no unlimited integers.
+_SHARED = 10**9
+#: Square of the smallest and largest value of a lot that float64 and 62 bits can work with.
+_LEAST, _MOST = Fraction(1, 1 << 400), Fraction(1 << 124)
+
+
+class Marks:
+    """Marks of every instrument at one moment; never changed once made.
+
+    Attributes
+    ----------
+    price : float64 (instruments)
+        NaN where an instrument was never marked.
+    unit : float64 (instruments)
+        The float64 nearest to the exact value of one lot, in atoms (rule R6).
+    """
+
+    __slots__ = ("_exact", "_fractions", "_instruments", "_units", "price", "unit")
+
+    def __init__(
+        self,
+        instruments: Instruments,
+        price: Float64Array,
+        fractions: list[Fraction | None],
+        unit: Float64Array,
+    ) -> None:
+        self._instruments = instruments
+        self._fractions = fractions
+        self._units: list[Fraction] | None = None
+        self._exact: Exact | None = None
+        self.price = price
+        self.unit = unit
+
+    @classmethod
+    def initial(cls, instruments: Instruments) -> Marks:
+        """The marks the instruments came with."""
+        count = len(instruments)
+        none: list[Fraction | None] = [None] * count
+        start = cls(instruments, np.full(count, np.nan), none, np.full(count, np.nan))
+        return start.moved({i: item.mark for i, item in enumerate(instruments) if item.mark is not None})
+
+    def moved(self, prices: Mapping[int, Fraction]) -> Marks:
+        """New marks for some instruments, the others kept."""
+        if not prices:
+            return self
+        price, unit, fractions = self.price.copy(), self.unit.copy(), self._fractions.copy()
+        for i, value in prices.items():
+            fractions[i] = value
+            price[i] = float(value)
+            unit[i] = float(self._instruments[i].unit_value(value))
+        return Marks(self._instruments, price, fractions, unit)
+
+    def fraction(self, instrument: int) -> Fraction:
+        """The exact mark of an instrument."""
+        value = self._fractions[instrument]
+        assert value is not None
+        return value
+
+    @property
+    def units(self) -> list[Fraction]:
+        """Exact unit values; zero where an instrument was never marked."""
+        if self._units is None:
+            self._units = [
+                Fraction(0) if mark is None else item.unit_value(mark)
+                for item, mark in zip(self._instruments, self._fractions, strict=True)
+            ]
+        return self._units
+
+    @property
+    def exact(self) -> Exact:
+        """Unit values and tiers as integers for the kernels."""
+        if self._exact is None:
+            tiers = self._instruments.tiers
+            units = [abs(unit) for unit in self.units]
+            inverse = [item.kind is Kind.INVERSE for item in self._instruments]
+            shared = shared_denominator(
+                (u.denominator for u, upside in zip(units, inverse, strict=True) if not upside), _SHARED
+            )
+            pairs = []
+            for unit in units:
+                per = shared if shared % unit.denominator == 0 else unit.denominator
+                number = unit.numerator * (per // unit.denominator)
+                pairs.append((number, per) if number < WIDE and per < WIDE else (0, 0))
+            self._exact = Exact(
+                units=np.array([number for number, _ in pairs], np.int64),
+                per=np.array([per for _, per in pairs], np.int64),
+                inverse=np.array(inverse, np.bool_),
+                start=tiers.start,
+                rate_units=tiers.rate_units,
+                deduction_units=tiers.deduction_units,
+                unit=tiers.unit,
+            )
+        return self._exact
+
+
+def margins(instruments: Instruments) -> Margins:
+    """Tier ladders for the kernels; `plain` stays a little below where a second tier starts to count."""
+    tiers = instruments.tiers
+    plain = np.empty(len(instruments))
+    for i, item in enumerate(instruments):
+        first = item.tiers[0]
+        limits = [
+            (tier.deduction - first.deduction) / (tier.maintenance_rate - first.maintenance_rate)
+            for tier in item.tiers[1:]
+            if tier.maintenance_rate > first.maintenance_rate
+        ]
+        flat = any(
+            tier.maintenance_rate == first.maintenance_rate and tier.deduction < first.deduction
+            for tier in item.tiers[1:]
+        )
+        if first.deduction != 0 or flat:
+            plain[i] = -1.0
+        else:
+            plain[i] = float(min(limits)) * (1.0 - 1e-9) if limits else np.inf
+    return Margins(start=tiers.start, rate=tiers.rate, deduction=tiers.deduction, plain=plain)
+
+
+def given_prices(instruments: Instruments, prices: Any) -> dict[int, Fraction]:
+    """Prices handed to the engine, by instrument, exactly (rules R20, R78).
+
+    Parameters
+    ----------
+    prices : mapping of symbol to price, or array of one price per instrument
+        Decimal text, Decimal, integer or float.
+
+    Raises
+    ------
+    InputError
+        For an unknown symbol, or a price that is not a finite number above zero.
+    """
+    if isinstance(prices, Mapping):
+        given = [
+            (instruments.lookup(symbol, ("prices", str(symbol))), symbol, price)
+            for symbol, price in prices.items()
+        ]
+    else:
+        array = prices.tolist() if hasattr(prices, "tolist") else prices
+        if hasattr(array, "to_list"):
+            array = array.to_list()
+        if not isinstance(array, (list, tuple)):
+            raise InputError(
+                ("prices",), prices, "give a mapping of symbol to price, or one price per instrument"
+            )
+        if len(array) != len(instruments):
+            raise InputError(
+                ("prices",),
+                f"{len(array)} prices",
+                f"give one price for each of {len(instruments)} instruments",
+            )
+        given = [(i, instruments.symbols[i], price) for i, price in enumerate(array)]
+    found = {}
+    for i, symbol, price in given:
+        try:
+            value = exact(price)
+        except ValueError as error:
+            raise InputError(("prices", str(symbol)), price, str(error)) from None
+        if value <= 0:
+            raise InputError(("prices", str(symbol)), price, "give a price above zero")
+        if not _LEAST < instruments[i].unit_value(value) ** 2 < _MOST:
+            raise BoundsError(
+                ("prices", str(symbol)), price, "keep a lot's value between 2^-200 and 2^62 atoms (rule R1)"
+            )
+        found[i] = value
+    return found
+
+
+def reduced(numerator: int, denominator: int) -> tuple[int, int]:
+    """A positive fraction as int64 numbers for the kernels; (0, 0) where they do not fit."""
+    common = gcd(numerator, denominator)
+    top, bottom = numerator // common, denominator // common
+    return (top, bottom) if top < WIDE and bottom < WIDE else (0, 0)

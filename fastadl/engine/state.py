@@ -1,0 +1,303 @@
+"""What an engine owns: the book, the marks, the reserves, and what detection keeps at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil, floor
+
+import numpy as np
+
+from fastadl import reference
+from fastadl.book import Book
+from fastadl.engine.prices import Marks, margins
+from fastadl.errors import BoundsError, InputError
+from fastadl.kernels.account import evaluate, exact_margin, exact_sum
+from fastadl.kernels.mark import guard_blocks, guard_slots
+from fastadl.kernels.money import Reserve
+from fastadl.schema import RESERVED, SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
+
+__all__ = ["FUND", "MARKET", "State"]
+
+#: Rows of the reserve tables.
+FUND, MARKET = 0, 1
+
+_BLOCK = 2048
+#: Guards hold while no unit value exceeds this multiple of the one they were made at.
+_HEADROOM = 1.25
+
+
+class State:
+    """Mutable tables of one engine and the arithmetic every stage shares.
+
+    Attributes
+    ----------
+    marks, previous : Marks
+        Now, and before the last mark (rule R20).
+    reserve_cash : int64 (2, currencies)
+        Cash of the fund and of the market account, in atoms.
+    guard : float64 (slots)
+        See `fastadl.kernels.mark`; valid up to `ceiling`.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.instruments = book.instruments
+        self.marks = Marks.initial(book.instruments)
+        self.previous = self.marks
+        self.margins = margins(book.instruments)
+        self.one: Float64Array = np.array([10.0**item.decimals for item in book.instruments])
+        self.reserve_cash = np.zeros((2, len(book.instruments.currencies)), np.int64)
+        self.ceiling: Float64Array
+        self.guard: Float64Array
+        self.most_lots = _most_lots(book)
+        self._undo: list[Callable[[], None]] = []
+        self._touched: list[IntArray] = []
+        self.relaid()
+
+    # ------------------------------------------------------------------ layout and guards
+
+    def relaid(self) -> None:
+        """Follow a new layout of the book."""
+        self.blocks = _blocks(self.book)
+        self.guard = np.empty(len(self.book.rows.cash))
+        self.ceiling = np.zeros(len(self.instruments))
+
+    def copy(self) -> State:
+        """Tables of its own with the same contents."""
+        other = State(self.book.copy())
+        other.marks, other.previous = self.marks, self.previous
+        other.reserve_cash = self.reserve_cash.copy()
+        return other
+
+    def loosened(self) -> None:
+        """Have the guards made anew at the next mark, if they stand far from the present marks."""
+        if (self.ceiling > 1.5 * np.abs(self.marks.unit)).any():
+            self.ceiling = np.zeros(len(self.instruments))
+
+    def fit(self) -> None:
+        """Make the guards anew, for unit values up to a quarter above the present ones."""
+        self.ceiling = np.abs(self.marks.unit) * _HEADROOM
+        guard_blocks(self.book.rows, self.ceiling, self.margins, self.blocks, self.guard)
+
+    def touch(self, slots: IntArray) -> None:
+        """Remember accounts about to change: to undo it, and to renew their guards."""
+        rows = self.book.rows
+        slots = np.asarray(slots)
+        cash = rows.cash[slots]
+        places = _places(self.book, slots)
+        lots, entry = rows.lots[places], rows.entry[places]
+
+        def undo() -> None:
+            rows.cash[slots] = cash
+            rows.lots[places] = lots
+            rows.entry[places] = entry
+
+        self._undo.append(undo)
+        self._touched.append(slots)
+
+    def touch_reserves(self) -> None:
+        """Remember the reserves about to change."""
+        book, cash = self.book, self.reserve_cash.copy()
+        lots, entry = book.reserve_lots.copy(), book.reserve_entry.copy()
+
+        def undo() -> None:
+            self.reserve_cash[:] = cash
+            book.reserve_lots[:] = lots
+            book.reserve_entry[:] = entry
+
+        self._undo.append(undo)
+
+    def reserve(self, who: int) -> Reserve:
+        """The fund or the market account as kernels take it."""
+        return Reserve(
+            lots=self.book.reserve_lots[who],
+            entry=self.book.reserve_entry[who],
+            cash=self.reserve_cash[who],
+            currency=self.instruments.currency,
+        )
+
+    def check_reserve(self, who: int) -> None:
+        """Refuse what took a reserve near the 2^62 bound of rule R1."""
+        for column in self.reserve(who)[:3]:
+            if np.abs(column.astype(np.float64)).max(initial=0.0) > 0.99 * SUM_BOUND:
+                raise BoundsError((RESERVED[who],), int(column[0]), "keep lots and money within 2^62 (rule R1)")
+        np.maximum(self.most_lots, np.abs(self.book.reserve_lots[who]), out=self.most_lots)
+
+    def open_rows(self, account: IntArray, leg: IntArray) -> None:
+        """Add closed rows to accounts, which moves them in the layout."""
+        book = self.book
+        rows, slot, guard, ceiling = book.rows, book.slot, self.guard, self.ceiling
+
+        def undo() -> None:
+            book.rows, book.slot, self.guard, self.ceiling = rows, slot, guard, ceiling
+            self.blocks = _blocks(book)
+
+        self._undo.append(undo)
+        self._touched.clear()
+        book.open_rows(account, leg)
+        self.relaid()
+
+    def commit(self) -> None:
+        """Keep what was changed."""
+        if self._touched:
+            self.refresh(np.concatenate(self._touched))
+        self._touched.clear()
+        self._undo.clear()
+
+    def rollback(self) -> None:
+        """Put everything back as it was at the last commit."""
+        for action in reversed(self._undo):
+            action()
+        self.commit()
+
+    def refresh(self, slots: IntArray) -> None:
+        """Renew the guards of accounts that changed."""
+        if self.ceiling.any():
+            guard_slots(self.book.rows, self.ceiling, self.margins, slots, self.guard)
+
+    # ------------------------------------------------------------------ exact numbers
+
+    def evaluated(self, slots: IntArray) -> Float64Array:
+        """Equity, margin, gross and error bound of accounts: float64 (4, n)."""
+        out = np.empty((4, len(slots)))
+        evaluate(self.book.rows, slots, self.marks.unit, self.margins, out)
+        return out
+
+    def bankrupt(self, slots: IntArray, values: Float64Array) -> BoolArray:
+        """Which accounts have equity below zero, exactly (rule R5)."""
+        below = values[0] < 0.0
+        for s in np.flatnonzero(np.abs(values[0]) <= values[3]):
+            below[s] = reference.equity(self.book.rows, int(slots[s]), self.marks.units) < 0
+        return below
+
+    def liquidatable(self, slots: IntArray, values: Float64Array) -> BoolArray:
+        """Which accounts have equity below maintenance margin, exactly (rules R5, R21)."""
+        rows, units = self.book.rows, self.marks.units
+        below = values[0] < values[1]
+        for s in np.flatnonzero(np.abs(values[0] - values[1]) <= values[3]):
+            slot = int(slots[s])
+            needed = reference.maintenance_margin(rows, slot, units, self.instruments)
+            below[s] = reference.equity(rows, slot, units) < needed
+        return below
+
+    def profit_floor(self, slots: IntArray) -> Int64Array:
+        """Unrealised profit in atoms, rounded down, exactly."""
+        out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
+        exact_sum(self.book.rows, slots, self.marks.exact, False, out, sure)
+        for s in np.flatnonzero(~sure):
+            out[s] = bounded(
+                floor(reference.profit(self.book.rows, int(slots[s]), self.marks.units)), "equity"
+            )
+        return out
+
+    def gross_floor(self, slots: IntArray) -> Int64Array:
+        """Gross notional in atoms, rounded down, exactly."""
+        out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
+        exact_sum(self.book.rows, slots, self.marks.exact, True, out, sure)
+        for s in np.flatnonzero(~sure):
+            gross = reference.gross(self.book.rows, int(slots[s]), self.marks.units)
+            out[s] = bounded(floor(gross), "gross")
+        return out
+
+    def equity_floor(self, slots: IntArray) -> Int64Array:
+        """Equity in atoms, rounded down, exactly (rule R72)."""
+        return self.profit_floor(slots) + self.book.rows.cash[slots]
+
+    def margin_ceiling(self, slots: IntArray) -> Int64Array:
+        """Maintenance margin in atoms, rounded up, exactly (rule R72)."""
+        rows, marks = self.book.rows, self.marks
+        out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
+        exact_margin(rows, slots, marks.unit, self.margins, marks.exact, out, sure)
+        for s in np.flatnonzero(~sure):
+            margin = reference.maintenance_margin(rows, int(slots[s]), marks.units, self.instruments)
+            out[s] = bounded(ceil(margin), "maintenance_margin")
+        return out
+
+    def reserve_equity(self, who: int, currency: int) -> Fraction:
+        """Equity of the fund or the market account at mark, exactly, in atoms."""
+        lots, entry = self.book.reserve_lots[who], self.book.reserve_entry[who]
+        held = np.flatnonzero(((lots != 0) | (entry != 0)) & (self.instruments.currency == currency))
+        units = self.marks.units
+        return int(self.reserve_cash[who, currency]) + sum(
+            (int(lots[i]) * units[i] - int(entry[i]) for i in held), Fraction(0)
+        )
+
+    # ------------------------------------------------------------------ bounds and laws
+
+    def check_values(self, marks: Marks) -> None:
+        """Refuse marks at which a row would be worth more than 2^62 atoms (rule R1)."""
+        worth = self.most_lots * np.abs(marks.unit)
+        for i in np.flatnonzero(worth > 0.999 * SUM_BOUND):
+            self.most_lots[i] = _most_lots(self.book)[i]
+            if int(self.most_lots[i]) * abs(marks.units[i]) > SUM_BOUND:
+                raise BoundsError(
+                    ("prices", self.instruments.symbols[i]),
+                    float(marks.price[i]),
+                    "no row may be worth more than 2^62 atoms (rule R1)",
+                )
+
+    def totals(self) -> tuple[list[int], list[int]]:
+        """Σ lots of every instrument, and Σ (cash − entry value) of every currency (laws 1 and 2)."""
+        book, rows = self.book, self.book.rows
+        instrument = rows.leg >> 1
+        count = len(self.instruments)
+        lots = [
+            int(v)
+            for v in _sums(instrument, rows.lots.astype(np.int64), count) + book.reserve_lots.sum(axis=0)
+        ]
+        entry = _sums(instrument, rows.entry, count) + book.reserve_entry.sum(axis=0)
+        money = self.reserve_cash.sum(axis=0) + _sums(
+            book.currency[rows.account], rows.cash, len(self.instruments.currencies)
+        )
+        totals = [int(v) for v in money]
+        for i, currency in enumerate(self.instruments.currency):
+            totals[currency] -= int(entry[i])
+        return lots, totals
+
+
+def bounded(value: int, what: str) -> int:
+    """An integer that fits the 2^62 bound, or a refusal (rule R1)."""
+    if abs(value) > SUM_BOUND:
+        raise BoundsError((what,), value, "keep it within ±2^62 atoms (rule R1)")
+    return value
+
+
+def known_account(book: Book, name: object, path: tuple[str | int, ...]) -> int:
+    """Position of an account id; refuses an unknown one at `path`."""
+    found = book.index.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise InputError(path, name, "name an account of the book")
+    return found
+
+
+def _places(book: Book, slots: IntArray) -> IntArray:
+    """All row places of some accounts."""
+    rows = book.rows
+    group = np.searchsorted(rows.group_slot, slots, side="right") - 1
+    size = rows.group_rows[group]
+    width = (rows.group_slot[1:] - rows.group_slot[:-1])[group]
+    first = rows.group_row[group] + slots - rows.group_slot[group]
+    column = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+    return np.repeat(first, size) + column * np.repeat(width, size)
+
+
+def _blocks(book: Book) -> Int64Array:
+    blocks = []
+    for g, (first, last) in enumerate(zip(book.rows.group_slot[:-1], book.rows.group_slot[1:], strict=True)):
+        blocks += [(g, at, min(at + _BLOCK, last)) for at in range(first, last, _BLOCK)]
+    return np.array(blocks, np.int64).reshape(-1, 3)
+
+
+def _sums(group: IntArray, values: Int64Array, count: int) -> Int64Array:
+    """Exact integer sums by group: 26 bits at a time, so that float64 adds them without error."""
+    low, high = values & 0x3FFFFFF, values >> 26
+    return np.bincount(group, low, count).astype(np.int64) + (
+        np.bincount(group, high, count).astype(np.int64) << 26
+    )
+
+
+def _most_lots(book: Book) -> Float64Array:
+    most = np.abs(book.reserve_lots).max(axis=0, initial=0).astype(np.float64)
+    np.maximum.at(most, book.rows.leg >> 1, np.abs(book.rows.lots))
+    return most

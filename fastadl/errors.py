@@ -1,0 +1,86 @@
+"""Every error fastadl raises on purpose."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BoundsError",
+    "ConservationError",
+    "FastadlError",
+    "InputError",
+    "PolicyError",
+    "StageError",
+]
+
+
+class FastadlError(Exception):
+    """Base of all errors raised by this package."""
+
+
+class InputError(FastadlError, ValueError):
+    """A value that was handed in is refused; nothing has changed.
+
+    Parameters
+    ----------
+    path : tuple
+        Where the value stands, outermost first: ``("positions", 3, "qty")`` is column ``qty`` of row 3 of
+        ``positions``. A plain word such as ``("prices",)`` names a whole argument.
+    value : object
+        What was found there.
+    remedy : str
+        What would be accepted.
+    file : str, optional
+        The file it came from.
+    """
+
+    def __init__(
+        self, path: tuple[str | int, ...], value: object, remedy: str, file: str | None = None
+    ) -> None:
+        self.path = path
+        self.value = value
+        self.remedy = remedy
+        self.file = file
+        super().__init__(path, value, remedy, file)
+
+    @property
+    def pointer(self) -> str:
+        """The place as a JSON pointer, e.g. ``/positions/3/qty``; on one line."""
+        return "".join(f"/{_escaped(str(part))}" for part in self.path) or "/"
+
+    def within(self, file: str) -> InputError:
+        """The same error, naming the file it came from."""
+        return type(self)(self.path, self.value, self.remedy, file)
+
+    def _shown(self) -> str:
+        text = self.value if isinstance(self.value, str) else repr(self.value)
+        text = " ".join(text.split())
+        return text if 0 < len(text) <= 120 else repr(text[:117] + "..." if text else text)
+
+    def __str__(self) -> str:
+        if self.file is not None:
+            return f"{self.file}: {self.pointer}: {self._shown()}: {self.remedy}"
+        table, *rest = self.path
+        where = [str(table)]
+        for part in rest:
+            where.append(f"row {part}" if isinstance(part, int) else f"column {part}")
+        return f"{', '.join(where)}: {self._shown()}: {self.remedy}"
+
+
+class BoundsError(InputError):
+    """A number passes the 2^53 or 2^62 bound of rule R1; the whole operation is refused."""
+
+
+class PolicyError(InputError):
+    """A policy that does not exist or contradicts itself."""
+
+
+class StageError(FastadlError, RuntimeError):
+    """A stage of the waterfall was called when it has nothing to work on."""
+
+
+class ConservationError(FastadlError, RuntimeError):
+    """A law of conservation does not hold; this is a defect of the engine, never of the input."""
+
+
+def _escaped(key: str) -> str:
+    key = key.replace("~", "~0").replace("/", "~1")
+    return key if key.isprintable() else ascii(key)[1:-1]

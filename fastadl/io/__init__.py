@@ -1,0 +1,8 @@
+"""The border: frames, mappings of arrays and files (Parquet, Arrow IPC, CSV) to the book's columns, and back."""
+
+from __future__ import annotations
+
+from fastadl.io.files import new_folder, read, write
+from fastadl.io.frames import frames, tables
+
+__all__ = ["frames", "new_folder", "read", "tables", "write"]

@@ -1,0 +1,103 @@
+"""Three frames to the book's integer columns, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from fastadl.contracts import Instruments
+from fastadl.errors import BoundsError
+from fastadl.io.accounts import MARGIN_MODES, read_accounts
+from fastadl.io.instruments import instrument_frame, read_instruments
+from fastadl.io.positions import read_positions
+from fastadl.io.table import Table
+from fastadl.schema import RESERVED, SUM_BOUND, AccountColumns, Int64Array, IntArray, PositionColumns
+
+if TYPE_CHECKING:
+    from fastadl.book import Book
+
+__all__ = ["frames", "tables"]
+
+#: A sum surely within the bound if float64 makes it no larger than this.
+_SURE = 4.0e18
+
+
+def tables(
+    instruments: Any, accounts: Any, positions: Any, *, currency: str = "USD", decimals: int = 6
+) -> tuple[Instruments, AccountColumns, PositionColumns]:
+    """Check three input tables and bring them onto the grid of lots and atoms.
+
+    Parameters
+    ----------
+    instruments, accounts, positions : DataFrame, LazyFrame, or mapping of arrays, lists and Series
+        Columns as in `fastadl.schema`, numbers in any spelling of rule R75.
+    currency, decimals : str, int
+        What the instruments hold in the columns of these names where they are left out; the one currency of
+        a book without instruments.
+
+    Returns
+    -------
+    (Instruments, AccountColumns, PositionColumns)
+
+    Raises
+    ------
+    InputError
+        At the first bad row of the first bad table.
+    """
+    listed = read_instruments(instruments, currency, decimals)
+    holders, index = read_accounts(Table("accounts", accounts), listed)
+    rows = read_positions(Table("positions", positions), listed, holders, index)
+    _check_sums(listed, holders, rows)
+    return listed, holders, rows
+
+
+def frames(book: Book) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Instruments, accounts and positions of a book in the integer spelling of rule R75."""
+    instruments, accounts, positions = book.columns()
+    ids = accounts.id.alias("id")
+    holders = pl.concat([ids, pl.Series("id", RESERVED, pl.String)])
+    holder = np.where(positions.account < 0, len(ids) - 1 - positions.account, positions.account)
+    symbols = pl.Series(instruments.symbols, dtype=pl.String)
+    currencies = pl.Series(instruments.currencies, dtype=pl.String)
+    account_columns = {
+        "id": ids,
+        "currency": currencies.gather(accounts.currency),
+        "cash_atoms": accounts.cash,
+        "owner": ids if accounts.owner is None else accounts.owner,
+        "margin_mode": pl.Series(MARGIN_MODES).gather(accounts.isolated.astype(np.int64)),
+        "adl_tier": accounts.adl_tier.astype(np.int64),
+    }
+    position_columns = {
+        "account": holders.gather(holder),
+        "symbol": symbols.gather(positions.instrument),
+        "lots": positions.lots,
+        "entry_value_atoms": positions.entry_value,
+    }
+    return instrument_frame(instruments), pl.DataFrame(account_columns), pl.DataFrame(position_columns)
+
+
+def _check_sums(instruments: Instruments, accounts: AccountColumns, positions: PositionColumns) -> None:
+    """Refuse sums beyond 2^62 (rule R1)."""
+    codes = positions.instrument
+    for i, total in _beyond(len(instruments), (codes, positions.lots)):
+        remedy = f"keep the sum of all |lots| of {instruments.symbols[i]} within 2^62 (rule R1)"
+        raise BoundsError(("positions",), total, remedy)
+    money = (instruments.currency[codes], positions.entry_value)
+    for i, total in _beyond(len(instruments.currencies), (accounts.currency, accounts.cash), money):
+        currency = instruments.currencies[i]
+        remedy = f"keep the sum of all |cash| and |entry value| in {currency} within 2^62 (rule R1)"
+        raise BoundsError(("accounts",), total, remedy)
+
+
+def _beyond(groups: int, *columns: tuple[IntArray, Int64Array]) -> Iterator[tuple[int, int]]:
+    """Groups whose sum of absolute values passes the bound, and that sum."""
+    about = np.zeros(groups)
+    for code, values in columns:
+        about += np.bincount(code, np.abs(values.astype(np.float64)), groups)
+    for group in map(int, np.flatnonzero(about > _SURE)):
+        total = sum(sum(map(abs, values[code == group].tolist())) for code, values in columns)
+        if total > SUM_BOUND:
+            yield group, total

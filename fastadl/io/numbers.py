@@ -1,0 +1,244 @@
+"""Columns of decimals, exactly: read as digits and places, brought onto the grid of lots and atoms."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+import polars as pl
+
+from fastadl.contracts import Instruments, Kind
+from fastadl.decimals import exact
+from fastadl.errors import BoundsError
+from fastadl.io.table import Table
+from fastadl.kernels import decimal as kernels
+from fastadl.schema import ROW_BOUND, SUM_BOUND, BoolArray, Int64Array, IntArray
+
+__all__ = ["Numbers", "entry_values", "money", "numbers", "on_grid", "refuse_beyond"]
+
+#: Rows whose text is held at once.
+_BATCH = 1 << 20
+#: Power of ten of a factor that fits no kernel.
+_NEVER = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A column of exact decimals.
+
+    Attributes
+    ----------
+    digits : int64 (rows)
+    places : int16 (rows)
+        The value is ``digits · 10^-places``, unless the row is in `wide`.
+    wide : dict of int to Fraction
+        The few values that do not fit, by row; their digits are 0.
+    """
+
+    digits: Int64Array
+    places: IntArray
+    wide: dict[int, Fraction]
+
+    def at(self, row: int) -> Fraction:
+        """The exact value of a row."""
+        found = self.wide.get(row)
+        return (
+            Fraction(int(self.digits[row])) / Fraction(10) ** int(self.places[row])
+            if found is None
+            else found
+        )
+
+    @property
+    def signs(self) -> Int64Array:
+        """Sign of every row: -1, 0 or 1."""
+        signs = np.sign(self.digits)
+        for row, value in self.wide.items():
+            if row < len(signs):
+                signs[row] = (value > 0) - (value < 0)
+        return signs
+
+
+def numbers(table: Table, column: str, *, null: int | None = None) -> Numbers:
+    """Read a column of texts, Decimals, integers or Float64 (rule R75).
+
+    Parameters
+    ----------
+    table : Table
+    column : str
+    null : int, optional
+        What a null stands for; nulls are refused if left out.
+    """
+    series = table.series(column, nulls=null is not None)
+    if null is not None and series.null_count():
+        series = _filled(series, null)
+    dtype = series.dtype
+    if dtype == pl.Object:
+        found = _one_by_one(table, series)
+    elif dtype.is_integer():
+        found = _whole(series)
+    elif isinstance(dtype, (pl.String, pl.Float64, pl.Decimal, pl.Null)):
+        found = _from_text(table, series)
+    else:
+        table.refuse_dtype(series, "String, Decimal, Int64 or Float64")
+        found = _one_by_one(table, series[:0])
+    return Numbers(found.digits[: table.height], found.places[: table.height], found.wide)
+
+
+def _filled(series: pl.Series, null: int) -> pl.Series:
+    if series.dtype == pl.Object:
+        values = [null if value is None else value for value in series.to_list()]
+        return pl.Series(series.name, values, pl.Object)
+    if series.dtype == pl.Null:
+        series = series.cast(pl.Int64)
+    return series.fill_null(str(null) if series.dtype == pl.String else null)
+
+
+def _one_by_one(table: Table, series: pl.Series) -> Numbers:
+    wide = {}
+    for row, value in enumerate(series.to_list()):
+        try:
+            wide[row] = exact(value)
+        except ValueError as error:
+            table.refuse(row, series.name, str(error))
+            break
+    rows = len(series)
+    return Numbers(np.zeros(rows, np.int64), np.full(rows, kernels.FAR, np.int16), wide)
+
+
+def _whole(series: pl.Series) -> Numbers:
+    digits = series.cast(pl.Int64, strict=False)
+    places = np.zeros(len(series), np.int16)
+    rows = np.flatnonzero(digits.is_null().to_numpy())
+    places[rows] = kernels.FAR
+    wide = {int(row): Fraction(series[int(row)]) for row in rows}
+    return Numbers(digits.fill_null(0).to_numpy(), places, wide)
+
+
+def _from_text(table: Table, series: pl.Series) -> Numbers:
+    """Through the text polars writes: that of a Float64 is its shortest decimal."""
+    exponents = series.dtype != pl.String
+    if not exponents:
+        broken = series.str.contains("\n", literal=True).to_numpy()
+        table.refuse(broken, series.name, "write a decimal such as 12.5, on one line")
+        series = series[: table.height]
+    digits = np.empty(len(series), np.int64)
+    places = np.empty(len(series), np.int16)
+    status = np.empty(len(series), np.uint8)
+    for start in range(0, len(series), _BATCH):
+        part = slice(start, start + _BATCH)
+        buffer = io.BytesIO()
+        series[part].to_frame().write_csv(buffer, include_header=False, quote_style="never")
+        text = np.frombuffer(buffer.getbuffer(), np.uint8)
+        kernels.parse(text, exponents, digits[part], places[part], status[part])
+    wide = {}
+    for row in map(int, np.flatnonzero(status)):
+        try:
+            wide[row] = exact(series[row])
+        except ValueError as error:
+            table.refuse(row, series.name, str(error))
+            break
+        digits[row], places[row] = 0, kernels.FAR
+    return Numbers(digits, places, wide)
+
+
+def on_grid(
+    table: Table,
+    column: str,
+    given: Numbers,
+    code: IntArray,
+    steps: Sequence[Fraction],
+    remedy: Callable[[int], str],
+) -> Int64Array:
+    """Decimals as whole steps: lots of a quantity, atoms of money.
+
+    Parameters
+    ----------
+    table, column, given
+        The decimals, and where they stand.
+    code : int32 (rows)
+        Which of `steps` counts for a row.
+    steps : sequence of Fraction
+        Steps per unit.
+    remedy : function of the row
+        What to say of a value between two steps.
+    """
+    rows = table.height
+    out = np.empty(rows, np.int64)
+    status = np.empty(rows, np.uint8)
+    kernels.on_grid(given.digits[:rows], given.places[:rows], code[:rows], _scale(steps), out, status)
+    table.refuse(status == kernels.NOT_WHOLE, column, remedy)
+    for row in map(int, np.flatnonzero(status[: table.height] == kernels.WIDE)):
+        value = given.at(row) * steps[code[row]]
+        if value.denominator != 1:
+            table.refuse(row, column, remedy)
+            break
+        if abs(value) > SUM_BOUND:
+            table.refuse(row, column, _beyond(column, int(value)), error=BoundsError)
+            break
+        out[row] = int(value)
+    return out[: table.height]
+
+
+def money(
+    table: Table, column: str, currency: IntArray, instruments: Instruments, *, null: int | None = None
+) -> Int64Array:
+    """Money in atoms, given in units of the row's currency."""
+    places = instruments.decimals
+
+    def remedy(row: int) -> str:
+        code = currency[row]
+        return f"{instruments.currencies[code]} has {places[code]} decimals: give no finer amount"
+
+    steps = [Fraction(10**count) for count in places]
+    return on_grid(table, column, numbers(table, column, null=null), currency, steps, remedy)
+
+
+def refuse_beyond(table: Table, column: str, values: Int64Array, *, exempt: BoolArray | None = None) -> None:
+    """Refuse lots or atoms beyond 2^53 (rule R1), but those of fund and market."""
+    bad = (values > ROW_BOUND) | (values < -ROW_BOUND)
+    if exempt is not None:
+        bad &= ~exempt[: len(bad)]
+    table.refuse(bad, column, lambda row: _beyond(column, int(values[row])), error=BoundsError)
+
+
+def _beyond(column: str, value: int) -> str:
+    unit = "lots" if column in ("qty", "lots") else "atoms"
+    return f"this is {value} {unit}: keep it within ±2^53 (rule R1)"
+
+
+def entry_values(
+    table: Table, column: str, prices: Numbers, lots: Int64Array, code: IntArray, instruments: Instruments
+) -> Int64Array:
+    """Entry values in atoms of rows given by entry price, rounded against the holder (rule R11)."""
+    rows = table.height
+    out = np.empty(rows, np.int64)
+    status = np.empty(rows, np.uint8)
+    inverse = np.array([item.kind is Kind.INVERSE for item in instruments], np.bool_)
+    factors = _scale([item.scale for item in instruments])
+    kernels.entry_values(
+        lots[:rows], prices.digits[:rows], prices.places[:rows], code[:rows], factors, inverse, out, status
+    )
+    for row in map(int, np.flatnonzero(status == kernels.WIDE)):
+        value = ceil(int(lots[row]) * instruments[code[row]].unit_value(prices.at(row)))
+        if abs(value) > SUM_BOUND:
+            table.refuse(row, column, _beyond(column, value), error=BoundsError)
+            break
+        out[row] = value
+    return out[: table.height]
+
+
+def _scale(factors: Sequence[Fraction]) -> kernels.Scale:
+    columns = np.zeros((3, len(factors)), np.int64)
+    for i, factor in enumerate(factors):
+        num, den, ten = factor.numerator, factor.denominator, 0
+        while num % 10 == 0:
+            num, ten = num // 10, ten + 1
+        while den % 10 == 0:
+            den, ten = den // 10, ten - 1
+        fits = max(num, den) < SUM_BOUND
+        columns[:, i] = (num, den, ten) if fits else (1, 1, _NEVER)
+    return kernels.Scale(*columns)

@@ -1,0 +1,1 @@
+"""Compiled loops over arrays. They know arrays and numbers, nothing of the rest of the package."""

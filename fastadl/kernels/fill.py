@@ -1,0 +1,171 @@
+"""ADL fills: bankrupt rows walk the ranking (rules R13, R42, R44, R45)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastadl.kernels._jit import kernel
+from fastadl.kernels.layout import locate
+from fastadl.kernels.money import close
+from fastadl.kernels.wide import add, ceil_scaled, divide, muldiv, multiply, whole
+
+__all__ = ["Bankrupt", "Fills", "Ranked", "fill"]
+
+
+class Bankrupt(NamedTuple):
+    """Bankrupt rows of one leg, in detection order."""
+
+    slot: Any  # int32
+    row: Any  # int64
+    lots: Any  # int64   lots to close, unsigned
+    value: Any  # int64   transfer value of all of them, where `whole_value`
+    whole_value: Any  # bool    else it is `transfer` unit values a lot
+    done: Any  # int64   lots closed so far; written
+
+
+class Ranked(NamedTuple):
+    """Candidates with a quota, in rank order."""
+
+    slot: Any  # int32
+    row: Any  # int64
+    quota: Any  # int64   lots they may still give; written
+
+
+class Fills(NamedTuple):
+    """One entry per fill; written."""
+
+    bankrupt: Any  # int64   place in Bankrupt
+    candidate: Any  # int64   place in Ranked
+    lots: Any  # int64
+    value: Any  # int64   received by the bankrupt account
+    bankrupt_profit: Any  # int64
+    profit: Any  # int64
+
+
+@kernel
+def _paid(bankrupt, i, lots, side, transfer):
+    """What the first `lots` lots of a bankrupt row are paid, rounded up (rule R13)."""
+    if bankrupt.whole_value[i]:
+        return ceil_scaled(bankrupt.value[i], lots, bankrupt.lots[i])
+    return ceil_scaled(side * lots, transfer[0], transfer[1])
+
+
+@kernel
+def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
+    """Pair bankrupt rows with candidates and move lots and money.
+
+    Parameters
+    ----------
+    bankrupt : Bankrupt
+    ranked : Ranked
+    rows : Rows
+        Written.
+    side : int
+        +1 if the bankrupt rows are worth more the more a lot is worth (the sign of their value).
+    transfer : int64 (2)
+        Numerator and denominator of the transfer |unit value|.
+    guard : bool
+        Cut fills so that no counterparty ends below zero (rule R45).
+    exact : Exact
+    place : int64 (5)
+        Where to go on: bankrupt row, candidate, fills so far, answer for this pair or −1, first candidate
+        with a quota. Written.
+    fills : Fills
+
+    Returns
+    -------
+    bool
+        True when all is done; False when this pair's cut takes unlimited integers.
+    """
+    for i in range(place[0], bankrupt.row.shape[0]):
+        c = max(place[1], place[4])
+        while c < ranked.row.shape[0] and bankrupt.done[i] < bankrupt.lots[i]:
+            if ranked.quota[c] == 0:
+                if c == place[4]:
+                    place[4] += 1
+                c += 1
+                continue
+            lots = min(bankrupt.lots[i] - bankrupt.done[i], ranked.quota[c])
+            if guard:
+                most = place[3]
+                place[3] = -1
+                if most < 0:
+                    most = _affordable(bankrupt, i, ranked.slot[c], rows, side, transfer, exact, lots)
+                if most < 0:
+                    place[0] = i
+                    place[1] = c
+                    return False
+                lots = min(lots, most)
+            if lots > 0:
+                done = bankrupt.done[i]
+                value = _paid(bankrupt, i, done + lots, side, transfer) - (
+                    _paid(bankrupt, i, done, side, transfer) if done > 0 else 0
+                )
+                n = place[2]
+                fills.bankrupt[n] = i
+                fills.candidate[n] = c
+                fills.lots[n] = lots
+                fills.value[n] = value
+                fills.bankrupt_profit[n] = close(rows, bankrupt.slot[i], bankrupt.row[i], lots, value)
+                fills.profit[n] = close(rows, ranked.slot[c], ranked.row[c], lots, -value)
+                place[2] = n + 1
+                bankrupt.done[i] = done + lots
+                ranked.quota[c] -= lots
+            c += 1
+        place[1] = 0
+    place[0] = bankrupt.row.shape[0]
+    return True
+
+
+@kernel
+def _affordable(bankrupt, i, slot, rows, side, transfer, exact, lots):
+    """Lots the counterparty can pay for and stay above zero, or −1 if that takes unlimited integers."""
+    instrument = rows.leg[bankrupt.row[i]] >> 1
+    all_lots = bankrupt.lots[i]
+    if not bankrupt.whole_value[i]:
+        if transfer[0] == exact.units[instrument] and transfer[1] == exact.per[instrument]:
+            return lots
+    down, rest = muldiv(side * all_lots, exact.units[instrument], max(exact.per[instrument], 1))
+    if exact.per[instrument] == 0:
+        return -1
+    mark = add(whole(down), divide(whole(rest), whole(exact.per[instrument])))
+    if bankrupt.whole_value[i]:
+        price = whole(bankrupt.value[i])
+    else:
+        down, rest = muldiv(side * all_lots, transfer[0], transfer[1])
+        price = add(whole(down), divide(whole(rest), whole(transfer[1])))
+    loss = add(price, (-mark[0], -mark[1]))
+    size = abs(price[0]) + abs(mark[0])
+    if loss[0] <= size * 1e-28:
+        # nothing is lost at mark, or too little to tell apart
+        return lots if loss[0] <= -size * 1e-28 or (size == 0.0) else -1
+    free = whole(rows.cash[slot] - 1)
+    g = locate(rows.group_slot, slot)
+    width = rows.group_slot[g + 1] - rows.group_slot[g]
+    at = rows.group_row[g] + slot - rows.group_slot[g]
+    size = abs(free[0])
+    for _ in range(rows.group_rows[g]):
+        held = int(rows.lots[at])
+        if held != 0:
+            other = rows.leg[at] >> 1
+            if exact.per[other] == 0:
+                return -1
+            down, rest = muldiv(-held if exact.inverse[other] else held, exact.units[other], exact.per[other])
+            free = add(free, whole(down - rows.entry[at]))
+            free = add(free, divide(whole(rest), whole(exact.per[other])))
+            size += abs(float(down)) + abs(float(rows.entry[at]))
+        at += width
+    if abs(free[0]) < 1e-9 + size * 1e-27:
+        return -1
+    if free[0] < 0.0:
+        return 0
+    most = divide(multiply(free, whole(all_lots)), loss)
+    if most[0] > float(lots) + 1.0:
+        return lots
+    nearest = np.rint(most[0])
+    tolerance = 1e-9 + size * 1e-27 * all_lots / loss[0]
+    if nearest >= 1.0 and abs((most[0] - nearest) + most[1]) < tolerance:
+        return -1
+    return int(np.floor(most[0]))

@@ -1,0 +1,230 @@
+"""Ranking: scores of all candidates of a leg, and the best of them without sorting the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+
+from fastadl.kernels._jit import kernel, parallel
+from fastadl.kernels.layout import locate
+from fastadl.kernels.mark import margin
+from fastadl.kernels.scores import Candidate, score
+
+__all__ = ["FIELDS", "keys", "measure", "order", "select"]
+
+_EPSILON = 2.0**-53
+_CHUNK = 1024
+_BITS = 11
+_DIGITS = 1 << _BITS
+
+#: Rows of the table that `measure` fills.
+FIELDS = ("score", "profit", "value", "row_margin", "equity", "margin", "gross", "error")
+
+
+@parallel
+def measure(number, row, slot, rows, unit, margins, inverse, one, out):
+    """Score and its parts of each candidate row (rules R6, R46).
+
+    Parameters
+    ----------
+    number : int
+        Place of the score in `fastadl.kernels.scores.SCORES`.
+    row, slot : int64, int32 (n)
+        Candidate rows and their accounts.
+    rows : Rows
+    unit, margins : float64 (instruments), Margins
+    inverse : bool (instruments)
+    one : float64 (instruments)
+        Atoms of one unit of the settlement currency.
+    out : float64 (8, n)
+        Written, one line per name in `FIELDS`; ``error`` bounds the error of equity.
+    """
+    n = row.shape[0]
+    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+        for c in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
+            instrument = rows.leg[row[c]] >> 1
+            g = locate(rows.group_slot, slot[c])
+            width = rows.group_slot[g + 1] - rows.group_slot[g]
+            at = rows.group_row[g] + slot[c] - rows.group_slot[g]
+            cash = float(rows.cash[slot[c]])
+            equity = cash
+            size = abs(cash)
+            needed = 0.0
+            gross = 0.0
+            symbol_profit = 0.0
+            for _ in range(rows.group_rows[g]):
+                lots = rows.lots[at]
+                if lots != 0.0:
+                    i = rows.leg[at] >> 1
+                    value = lots * unit[i]
+                    profit = value - float(rows.entry[at])
+                    equity += profit
+                    if i == instrument:
+                        symbol_profit += profit
+                    needed += margin(abs(value), i, margins)
+                    gross += abs(value)
+                    size += 2.0 * abs(value) + abs(float(rows.entry[at]))
+                at += width
+            lots = rows.lots[row[c]]
+            value = lots * unit[instrument]
+            entry = float(rows.entry[row[c]])
+            out[1, c] = value - entry
+            out[2, c] = abs(value)
+            out[3, c] = margin(abs(value), instrument, margins)
+            out[4, c] = equity
+            out[5, c] = needed
+            out[6, c] = gross
+            out[7, c] = _EPSILON * (16.0 + 8.0 * rows.group_rows[g]) * size
+            candidate = Candidate(
+                lots=abs(lots),
+                short=lots < 0.0,
+                inverse=inverse[instrument],
+                value=abs(value),
+                cost=abs(entry),
+                profit=value - entry,
+                symbol_profit=symbol_profit,
+                row_margin=out[3, c],
+                cash=cash,
+                equity=equity,
+                margin=needed,
+                gross=gross,
+                one=one[instrument],
+            )
+            out[0, c] = score(number, candidate) + 0.0  # −0.0 and 0.0 are one score
+
+
+@kernel
+def keys(bits, out):
+    """Integer keys that ascend as float64 scores descend.
+
+    Parameters
+    ----------
+    bits : int64 (n)
+        Scores, their bytes read as integers; no NaN.
+    out : int64 (n)
+        Written.
+    """
+    for i in range(bits.shape[0]):
+        out[i] = -bits[i] - 1 if bits[i] >= 0 else bits[i] & 0x7FFFFFFFFFFFFFFF
+
+
+@kernel
+def _digit(key, shift):
+    """Eleven bits of a key from `shift` up; the sign bit counts as the lowest, so negative keys come first."""
+    digit = (key >> shift) & (_DIGITS - 1)
+    return digit ^ (_DIGITS >> 1) if shift == 64 - _BITS else digit
+
+
+@kernel
+def _pass(key, source, target, shift):
+    start = np.zeros(_DIGITS + 1, np.int64)
+    for i in range(source.shape[0]):
+        start[_digit(key[source[i]], shift) + 1] += 1
+    for d in range(_DIGITS):
+        start[d + 1] += start[d]
+    for i in range(source.shape[0]):
+        d = _digit(key[source[i]], shift)
+        target[start[d]] = source[i]
+        start[d] += 1
+
+
+@kernel
+def order(chosen, key, tie):
+    """Sort candidates by (key, tie), stably, by radix.
+
+    Parameters
+    ----------
+    chosen : int64 (m)
+        Candidates to sort.
+    key : int64 (n)
+    tie : int32 (n)
+        Unique and not negative.
+
+    Returns
+    -------
+    int64 (m)
+    """
+    source = chosen.copy()
+    target = np.empty_like(source)
+    most = np.int64(0)
+    for i in range(source.shape[0]):
+        most = max(most, np.int64(tie[source[i]]))
+    shift = 0
+    while (most >> shift) > 0:
+        _pass(tie, source, target, shift)
+        source, target = target, source
+        shift += _BITS
+    for shift in (0, 11, 22, 33, 44, 53):
+        _pass(key, source, target, shift)
+        source, target = target, source
+    return source
+
+
+@kernel
+def select(key, tie, lots, need):
+    """Best candidates, in order, until their lots cover `need` (all of them if they do not).
+
+    A histogram of lots by the leading bits of the key finds where the running total crosses the need; only
+    candidates up to there are sorted.
+
+    Parameters
+    ----------
+    key : int64 (n)
+    tie : int32 (n)
+    lots : int64 (n)
+        Positive.
+    need : int
+        Positive.
+
+    Returns
+    -------
+    int64 (m)
+        Places of the chosen candidates, best first; the last one may be needed only in part.
+    """
+    weight = np.zeros(_DIGITS, np.int64)
+    count = np.zeros(_DIGITS, np.int64)
+    bound = np.int64(0)
+    before = np.int64(0)
+    depth = 0
+    for shift in (53, 42, 31, 20, 9):
+        weight[:] = 0
+        count[:] = 0
+        for i in range(key.shape[0]):
+            if depth == 0 or (key[i] >> (shift + _BITS)) == bound:
+                d = _digit(key[i], shift)
+                weight[d] += lots[i]
+                count[d] += 1
+        d = 0
+        while d < _DIGITS - 1 and before + weight[d] < need:
+            before += weight[d]
+            d += 1
+        depth += 1
+        raw = d ^ (_DIGITS >> 1) if shift == 53 else d
+        if shift == 53:
+            bound = raw - _DIGITS if raw >= _DIGITS >> 1 else raw
+        else:
+            bound = (bound << _BITS) | raw
+        if count[d] <= 4096 or shift == 9:
+            return _cut(key, tie, lots, need, bound, shift)
+    return _cut(key, tie, lots, need, bound, 9)
+
+
+@kernel
+def _cut(key, tie, lots, need, bound, shift):
+    many = 0
+    for i in range(key.shape[0]):
+        if (key[i] >> shift) <= bound:
+            many += 1
+    chosen = np.empty(many, np.int64)
+    many = 0
+    for i in range(key.shape[0]):
+        if (key[i] >> shift) <= bound:
+            chosen[many] = i
+            many += 1
+    chosen = order(chosen, key, tie)
+    total = np.int64(0)
+    for i in range(chosen.shape[0]):
+        total += lots[chosen[i]]
+        if total >= need:
+            return chosen[: i + 1]
+    return chosen

@@ -1,0 +1,147 @@
+"""Exact products and quotients wider than 64 bits, and sums in two float64 parts.
+
+Everything runs the same with the compiler off: no step relies on integer wrap-around.
+"""
+
+from __future__ import annotations
+
+from fastadl.kernels._jit import kernel
+
+__all__ = [
+    "add",
+    "add_float",
+    "ceil_scaled",
+    "divide",
+    "multiply",
+    "muldiv",
+    "two_product",
+    "two_sum",
+    "trunc_scaled",
+    "whole",
+]
+
+#: Products up to here are computed directly; the float64 estimate is good to 2 parts in 2^53.
+_DIRECT = 9.0e18
+_SPLIT = 134217729.0  # 2^27 + 1, Dekker's splitter
+
+
+@kernel
+def muldiv(x, y, z):
+    """Floor and remainder of `x · y / z`.
+
+    Parameters
+    ----------
+    x : int64, |x| < 2^62
+    y : int64, 0 <= y < 2^62
+    z : int64, 0 < z < 2^62; the quotient must stay below 2^62
+
+    Returns
+    -------
+    (int64, int64)
+        ``floor(x·y/z)`` and ``x·y − floor(x·y/z)·z`` (0 <= remainder < z).
+    """
+    if abs(float(x)) * float(y) < _DIRECT:
+        product = x * y
+        quotient = product // z
+        return quotient, product - quotient * z
+    size = abs(x)
+    step = size // z
+    rest = size - step * z
+    quotient = size - size
+    remainder = quotient
+    for bit in range(61, -1, -1):
+        quotient = quotient + quotient
+        remainder = remainder + remainder
+        if remainder >= z:
+            remainder -= z
+            quotient += 1
+        if (y >> bit) & 1:
+            quotient += step
+            remainder += rest
+            if remainder >= z:
+                remainder -= z
+                quotient += 1
+    if x < 0:
+        if remainder > 0:
+            return -quotient - 1, z - remainder
+        return -quotient, remainder
+    return quotient, remainder
+
+
+@kernel
+def ceil_scaled(x, y, z):
+    """`ceil(x · y / z)`, bounds as in `muldiv`."""
+    quotient, remainder = muldiv(x, y, z)
+    return quotient + 1 if remainder > 0 else quotient
+
+
+@kernel
+def trunc_scaled(x, y, z):
+    """`x · y / z` rounded toward zero, bounds as in `muldiv` (rule R10)."""
+    quotient, remainder = muldiv(x, y, z)
+    return quotient + 1 if (quotient < 0 and remainder > 0) else quotient
+
+
+@kernel
+def two_sum(a, b):
+    """`a + b` as its float64 value and the part that was rounded off, exactly."""
+    total = a + b
+    other = total - a
+    return total, (a - (total - other)) + (b - other)
+
+
+@kernel
+def two_product(a, b):
+    """`a · b` as its float64 value and the part that was rounded off, exactly."""
+    product = a * b
+    spread = _SPLIT * a
+    a_high = spread - (spread - a)
+    a_low = a - a_high
+    spread = _SPLIT * b
+    b_high = spread - (spread - b)
+    b_low = b - b_high
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+@kernel
+def whole(x):
+    """An int64 below 2^62 as two float64 parts, exactly."""
+    high = float(x)
+    return high, float(x - int(high))
+
+
+@kernel
+def add(a, b):
+    """Sum of two-part numbers; relative error below 2^-103."""
+    high, low = two_sum(a[0], b[0])
+    tail, rest = two_sum(a[1], b[1])
+    high, low = two_sum(high, low + tail)
+    return two_sum(high, low + rest)
+
+
+@kernel
+def add_float(a, b):
+    """Sum of a two-part number and a float64; relative error below 2^-103."""
+    high, low = two_sum(a[0], b)
+    return two_sum(high, low + a[1])
+
+
+@kernel
+def multiply(a, b):
+    """Product of two-part numbers; relative error below 2^-101."""
+    high, low = two_product(a[0], b[0])
+    return two_sum(high, low + (a[0] * b[1] + a[1] * b[0]))
+
+
+@kernel
+def divide(a, b):
+    """Quotient of two-part numbers; relative error below 2^-100."""
+    first = a[0] / b[0]
+    product = multiply(b, (first, 0.0))
+    rest = add(a, (-product[0], -product[1]))
+    second = rest[0] / b[0]
+    product = multiply(b, (second, 0.0))
+    rest = add(rest, (-product[0], -product[1]))
+    third = rest[0] / b[0]
+    high, low = two_sum(first, second)
+    return two_sum(high, low + third)

@@ -1,0 +1,286 @@
+"""Scenarios: a book, its rules and its ticks from a file or a dict, and what comes of running them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from msgspec import UNSET
+
+from fastadl import io
+from fastadl.book import Book
+from fastadl.decimals import plain
+from fastadl.engine import Engine, Report
+from fastadl.engine.prices import given_prices
+from fastadl.errors import InputError
+from fastadl.policy import AdlPolicy, Fund, Liquidity
+from fastadl.scenario import document, text
+from fastadl.scenario.show import LISTS, Printer
+
+__all__ = ["Run", "Scenario", "Step"]
+
+#: Called after every tick with the number of ticks done and of all.
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One tick of a scenario: its time in seconds, and the exact new marks by symbol."""
+
+    time: int
+    marks: Mapping[str, Fraction]
+
+
+class Scenario:
+    """A validated scenario file: nothing in it can be refused for its form any more (rule R20).
+
+    Attributes
+    ----------
+    file : str
+        Where it came from; named in errors.
+    currency, decimals : str, int
+        The one currency of the file; an atom is ``10**-decimals``.
+    book : Book
+        Before the first tick.
+    policy, fund, liquidity : AdlPolicy, Fund, Liquidity or None
+    steps : tuple of Step
+
+    Examples
+    --------
+    >>> scenario = Scenario.load({"instruments": [], "accounts": [], "positions": [], "ticks": []})
+    >>> scenario.run()["balanced"]
+    True
+    """
+
+    def __init__(self, tree: Any, file: str, overrides: Sequence[str] = ()) -> None:
+        self.file = file
+        try:
+            for assignment in overrides:
+                text.assign(tree, assignment)
+            self._tree = text.plain_tree(tree)
+            self._build(document.read(self._tree))
+        except InputError as error:
+            raise _located(error, file) from None
+
+    @classmethod
+    def load(
+        cls, source: str | os.PathLike[str] | Mapping[str, Any], *, overrides: Sequence[str] = ()
+    ) -> Scenario:
+        """Read a scenario from a JSON file, a TOML file (by its ending ``.toml``), or a dict.
+
+        Parameters
+        ----------
+        source : path or dict
+        overrides : sequence of str
+            ``path=value`` texts that replace fields before validation (rule R69), e.g. ``policy.price=mark``.
+
+        Raises
+        ------
+        InputError
+            Naming file, field, value and remedy; the whole file is checked before anything runs.
+        """
+        if isinstance(source, Mapping):
+            file = "scenario"
+            try:
+                tree = text.plain_tree(dict(source))
+            except InputError as error:
+                raise _located(error, file) from None
+            return cls(tree, file, overrides)
+        file = os.fspath(source)
+        kind = "toml" if file.lower().endswith(".toml") else "json"
+        return cls.loads(_read(file), kind, overrides=overrides, file=file)
+
+    @classmethod
+    def loads(
+        cls, content: str, format: str = "json", *, overrides: Sequence[str] = (), file: str = "scenario"
+    ) -> Scenario:
+        """Read a scenario from a text in ``json`` or ``toml``; see `load`."""
+        try:
+            tree = text.decode(content, format)
+        except InputError as error:
+            raise _located(error, file) from None
+        return cls(tree, file, overrides)
+
+    def set(self, *assignments: str) -> Scenario:
+        """A scenario with some fields replaced, e.g. ``set("policy.price=mark")`` (rule R69)."""
+        return type(self)(text.plain_tree(self._tree), self.file, assignments)
+
+    def start(self) -> Run:
+        """A run that has done no tick yet."""
+        return Run(self)
+
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Run all ticks and return the result object (semantics.md, section 7), ready for JSON.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called after every tick with the number of ticks done and of all.
+
+        Raises
+        ------
+        InputError
+            If a mark takes a value past its bound (rule R1).
+        """
+        run = self.start()
+        for tick in run:
+            if progress is not None:
+                progress(tick["tick"] + 1, len(self.steps))
+        return run.result()
+
+    def _build(self, content: document.Document) -> None:
+        self.currency, self.decimals = content.currency.code, content.currency.decimals
+        self.policy = AdlPolicy.of(content.policy)
+        self.fund = Fund.of(content.fund)
+        self.fund.cash_atoms(self.decimals)
+        self.fund.min_equity_atoms(self.decimals)
+        for i, position in enumerate(content.positions):
+            if (position.entry_price is UNSET) == (position.entry_value is UNSET):
+                raise InputError(
+                    ("positions", i), self._tree["positions"][i], "give one of entry_price and entry_value"
+                )
+        self.book = Book._from_columns(*io.tables(*document.tables(content)))
+        self.liquidity = Liquidity.of(content.liquidity)
+        if self.liquidity is not None:
+            self.liquidity.depth_lots(self.book.instruments)
+        self.steps = tuple(self._steps(content))
+
+    def _steps(self, content: document.Document) -> Iterator[Step]:
+        time = 0
+        symbols = self.book.instruments.symbols
+        for i, tick in enumerate(content.ticks):
+            if tick.time is not UNSET:
+                if tick.time < time:
+                    raise InputError(
+                        ("ticks", i, "time"), tick.time, f"times do not fall: give {time} or more"
+                    )
+                time = tick.time
+            try:
+                prices = given_prices(self.book.instruments, tick.marks)
+            except InputError as error:
+                path = ("ticks", i, "marks", *error.path[1:])
+                raise type(error)(path, error.value, error.remedy) from None
+            marks = {symbols[code]: price for code, price in prices.items()}
+            if i == 0:
+                self._refuse_unmarked(marks)
+            yield Step(time, marks)
+
+    def _refuse_unmarked(self, marks: Mapping[str, Fraction]) -> None:
+        for instrument in self.book.instruments:
+            if instrument.mark is None and instrument.symbol not in marks:
+                raise InputError(
+                    ("ticks", 0, "marks", instrument.symbol),
+                    "missing",
+                    "the first tick marks every symbol that has no mark of its own",
+                )
+
+
+class Run:
+    """One run of a scenario; iterating does one tick a lap and yields its object.
+
+    Attributes
+    ----------
+    engine : Engine
+        Owns a copy of the scenario's book.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        try:
+            self.engine = Engine(
+                scenario.book, policy=scenario.policy, fund=scenario.fund, liquidity=scenario.liquidity
+            )
+        except InputError as error:
+            raise _located(error, scenario.file) from None
+        self._printer = Printer(scenario.book, scenario.decimals)
+        self._marks = {item.symbol: item.mark for item in scenario.book.instruments if item.mark is not None}
+        self._ticks: list[dict[str, Any]] = []
+        self._reports: list[Report] = []
+        self._checks = dict.fromkeys(("lots", "money", "fills", "bankrupt_closed_at_zero"), True)
+
+    def __len__(self) -> int:
+        return len(self.scenario.steps)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for number in range(len(self._ticks), len(self)):
+            step = self.scenario.steps[number]
+            try:
+                report = self.engine.tick(step.marks, time=step.time)
+            except InputError as error:
+                path = ("ticks", number, *(("marks", *error.path[1:]) if error.path[0] == "prices" else ()))
+                raise _located(type(error)(path, error.value, error.remedy), self.scenario.file) from None
+            self._reports.append(report)
+            self._marks |= step.marks
+            checks = self.engine.check()
+            self._checks = {law: held and getattr(checks, law) for law, held in self._checks.items()}
+            self._ticks.append(self._tick(number, step.time, report))
+            yield self._ticks[-1]
+
+    def result(self) -> dict[str, Any]:
+        """The result object after the ticks done so far."""
+        book = self.engine.book
+        instruments, _, rows = book.columns()
+        unmarked = np.array([symbol not in self._marks for symbol in instruments.symbols], np.bool_)
+        unknown = rows.account[unmarked[rows.instrument]]  # accounts holding something without a mark
+        lots = np.zeros(len(instruments), np.int64)
+        np.add.at(lots, rows.instrument, rows.lots)
+        return {
+            "currency": {"code": self.scenario.currency, "decimals": self.scenario.decimals},
+            "policy": self.scenario.policy.choices(),
+            "ticks": self._ticks,
+            "accounts": self._printer.accounts(
+                book,
+                self.engine.equity(),
+                self.engine.maintenance_margin(),
+                unknown,
+            ),
+            "positions": self._printer.positions(book),
+            **self._printer.reserves(self.engine.reserves(), unknown),
+            "balanced": not lots.any(),
+            "checks": self._checks,
+        }
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """The lists of all ticks so far, each with its tick, and the accounts and positions left."""
+        _, accounts, positions = self.engine.book.to_frames()
+        return {
+            **{name: self._stacked(name) for name in LISTS},
+            "accounts": accounts,
+            "positions": positions,
+        }
+
+    def _tick(self, number: int, time: int, report: Report) -> dict[str, Any]:
+        marks = {symbol: plain(price) for symbol, price in self._marks.items()}
+        return {"tick": number, "time": time, "marks": marks, **self._printer.lists(report)}
+
+    def _stacked(self, name: str) -> pl.DataFrame:
+        frames = []
+        for tick, report in zip(self._ticks, self._reports, strict=True):
+            place = [pl.lit(tick[key], pl.Int64).alias(key) for key in ("tick", "time")]
+            frame: pl.DataFrame = getattr(report, name)
+            frames.append(frame.select(*place, pl.all()))
+        return pl.concat(frames)
+
+
+def _read(file: str) -> str:
+    try:
+        return Path(file).read_text("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError((), "no such file", "name a scenario file", file) from None
+    except IsADirectoryError:
+        raise InputError((), "a folder", "name a scenario file in it", file) from None
+    except UnicodeDecodeError as error:
+        raise InputError((), f"byte {error.start}", "write the file in UTF-8", file) from None
+    except (OSError, ValueError) as error:
+        raise InputError((), str(error), "name a file that can be read", file) from None
+
+
+def _located(error: InputError, file: str) -> InputError:
+    """The same error, naming the file, with its value as the file spells it."""
+    return type(error)(error.path, document.json_text(error.value), error.remedy, file)

@@ -1,0 +1,141 @@
+"""Columns, dtypes, units and limits: the one page that says what every table holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+#: A one-dimensional array; shapes are written in the docstring of whoever takes it.
+Float64Array: TypeAlias = npt.NDArray[np.float64]
+Int64Array: TypeAlias = npt.NDArray[np.int64]
+IntArray: TypeAlias = npt.NDArray[Any]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+#: Bound of one row's or account's lots and money in the input (rule R1).
+ROW_BOUND: Final = 1 << 53
+#: Bound of sums, and of a row's value at mark (rule R1).
+SUM_BOUND: Final = 1 << 62
+
+#: Ids that no trader may have (rule R7).
+FUND: Final = "fund"
+MARKET: Final = "market"
+RESERVED: Final = (FUND, MARKET)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountColumns:
+    """Accounts in the order given, none of them reserved.
+
+    Attributes
+    ----------
+    id : String
+    owner : String or None
+        Trader behind each account; None when every owner is the id itself.
+    currency : int16
+        Position in ``instruments.currencies``.
+    isolated : bool
+    adl_tier : uint8
+        Higher tiers are deleveraged later.
+    cash : int64
+        Atoms.
+    """
+
+    id: pl.Series
+    owner: pl.Series | None
+    currency: IntArray
+    isolated: BoolArray
+    adl_tier: IntArray
+    cash: Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class PositionColumns:
+    """Open rows in the order given.
+
+    Attributes
+    ----------
+    account : int32
+        Position in `AccountColumns`; -1 is the fund and -2 the market of the instrument's currency.
+    instrument : int32
+        Position in the instruments.
+    lots : int64
+        Signed, never 0.
+    entry_value : int64
+        Atoms, with the sign of the row's value or 0.
+    """
+
+    account: IntArray
+    instrument: IntArray
+    lots: Int64Array
+    entry_value: Int64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of an input table.
+
+    Attributes
+    ----------
+    name : str
+    type : str
+        ``text`` is String, Categorical or Enum; ``decimal`` is text, Decimal, integer or Float64 (rule R75);
+        ``integer`` is Int64; ``tiers`` is a list of structs with the columns of `TIERS`.
+    meaning : str
+        With unit and limits.
+    default : str or None
+        What is assumed without the column; None: it, or one of its `group`, is required.
+    group : str
+        Columns of one group say the same thing: one of them is given. An integer spelling stands alone.
+    """
+
+    name: str
+    type: Literal["text", "decimal", "integer", "tiers"]
+    meaning: str
+    default: str | None = None
+    group: str = ""
+
+
+INSTRUMENTS: Final = (
+    Column("symbol", "text", "unique name"),
+    Column("kind", "text", "linear, inverse or quanto"),
+    Column(
+        "contract_size",
+        "decimal",
+        "currency per 1 contract per 1 of price (linear, quanto), face of 1 contract (inverse); above 0",
+    ),
+    Column("lot", "decimal", "smallest step of quantity, in contracts; above 0"),
+    Column("tiers", "tiers", "maintenance-margin ladder, at least one step"),
+    Column("currency", "text", "settlement currency", default="USD"),
+    Column("decimals", "integer", "0 to 12; an atom is 10^-decimals of the currency", default="6"),
+    Column("mark", "decimal", "mark price before the first tick, above 0, or null", default="null"),
+)
+TIERS: Final = (
+    Column("min_notional", "decimal", "currency; first 0, rising"),
+    Column("maintenance_rate", "decimal", "in [0, 1), not falling"),
+    Column("deduction", "decimal", "currency; of all tiers or none", default="continuous margin (rule R4)"),
+    Column("max_leverage", "decimal", "above 0", default="none"),
+)
+ACCOUNTS: Final = (
+    Column("id", "text", "unique; fund and market are reserved"),
+    Column("currency", "text", "what the account settles in", default="the only currency"),
+    Column("cash", "decimal", "currency, at most its decimals; may be negative", group="cash"),
+    Column("cash_atoms", "integer", "atoms", group="cash"),
+    Column("owner", "text", "the trader; null is the id", default="the id"),
+    Column("margin_mode", "text", "cross, or isolated: at most one position", default="cross"),
+    Column("adl_tier", "integer", "0 to 255; higher tiers are deleveraged later", default="0"),
+)
+POSITIONS: Final = (
+    Column("account", "text", "id of an account, or fund or market"),
+    Column("symbol", "text", "of an instrument"),
+    Column("qty", "decimal", "contracts, signed, not 0, a multiple of the lot", group="quantity"),
+    Column("lots", "integer", "lots, signed, not 0", group="quantity"),
+    Column("entry_price", "decimal", "above 0; null where entry_value is given", group="entry"),
+    Column("entry_value", "decimal", "currency, sign of the row's value or 0", group="entry"),
+    Column("entry_value_atoms", "integer", "atoms, sign of the row's value or 0", group="entry"),
+)
+#: The three tables a book is made of, by name; columns are checked in this order.
+TABLES: Final = {"instruments": INSTRUMENTS, "accounts": ACCOUNTS, "positions": POSITIONS}

@@ -1,0 +1,36 @@
+"""Options and data shared by the suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent / "conformance" / "examples"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--scenarios",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help='folder of more conformance files {"scenario": ..., "expected": ...}; may be given again',
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "scenario_file" in metafunc.fixturenames:
+        files = [
+            file for folder in scenario_folders(metafunc.config) for file in sorted(folder.glob("*.json"))
+        ]
+        metafunc.parametrize("scenario_file", files, ids=[file.stem for file in files])
+
+
+def scenario_folders(config: pytest.Config) -> list[Path]:
+    """The shipped examples, then those asked for."""
+    given = [Path(folder) for folder in config.getoption("--scenarios")]
+    for folder in given:
+        if not any(folder.glob("*.json")):
+            raise pytest.UsageError(f"--scenarios {folder}: no *.json file there")
+    return [EXAMPLES, *given]

@@ -1,0 +1,327 @@
+"""The command line: what it prints, refuses and returns (rules R69 to R72 and R79)."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import fastadl
+from fastadl import cli
+from fastadl.policy import CHOICES, VENUES
+
+EXAMPLES = Path(__file__).parent / "conformance" / "examples"
+LISTS = [
+    *("liquidations", "executions", "fees", "netted", "fund_payments"),
+    *("takeovers", "adl_fills", "socialized", "uncovered"),
+]
+
+
+class Outcome:
+    """Exit code and the two streams of a command."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def refused(self, *parts: str) -> bool:
+        """Whether it ended as rule R70 wants a refusal: one line on stderr that holds all parts."""
+        assert (self.code, self.out) == (2, "")
+        assert self.err.count("\n") == 1
+        assert not [part for part in parts if part not in self.err], self.err
+        return True
+
+
+@pytest.fixture
+def fastadl_command(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        code = cli.main([*arguments])
+        return Outcome(code, *capsys.readouterr())
+
+    return call
+
+
+def process(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-m", "fastadl", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **options
+    )
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    """The first worked example with a small fund, as a file."""
+    content = json.loads((EXAMPLES / "fund_takes_part.json").read_text("utf-8"))["scenario"]
+    file = tmp_path / "scenario.json"
+    file.write_text(json.dumps(content), "utf-8")
+    return file
+
+
+# ---------------------------------------------------------------- run
+
+
+def test_run_prints_what_the_example_expects(fastadl_command: Any, scenario: Path) -> None:
+    done = fastadl_command("run", str(scenario), "--json")
+    assert (done.code, done.err) == (0, "")
+    expected = json.loads((EXAMPLES / "fund_takes_part.json").read_text("utf-8"))["expected"]
+    assert json.loads(done.out) == expected
+    assert done.out.count("\n") == 1
+
+
+def test_run_shows_every_stage_in_words(fastadl_command: Any, scenario: Path) -> None:
+    done = fastadl_command("run", str(scenario))
+    assert done.code == 0
+    for words in (
+        "Tick 0",
+        "BTC-PERP 41000",
+        "1 of them bankrupt",
+        "Taken over by the insurance fund at the bankruptcy price",
+        "Auto-deleveraged: BTC-PERP shorts close against bankrupt longs",
+        "2,520.00",
+        "Nothing is left uncovered.",
+        "money ok",
+    ):
+        assert words in done.out
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.json")), ids=lambda file: file.stem)
+def test_tables_fit_the_terminal_and_cut_nothing_off(file: Path, width: int) -> None:
+    from rich.console import Console
+
+    from fastadl.report.terminal import print_result
+
+    console = Console(width=width, file=io.StringIO())
+    print_result(console, json.loads(file.read_text("utf-8"))["expected"])
+    shown = console.file.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown
+
+
+def test_a_field_can_be_replaced(fastadl_command: Any, scenario: Path) -> None:
+    changes = ["--set", "fund.cash=0", "--set", "policy.price=mark"]
+    result = json.loads(fastadl_command("run", str(scenario), "--json", *changes).out)
+    assert result["policy"]["price"] == "mark"
+    assert result["ticks"][0]["takeovers"] == []
+    assert result["ticks"][0]["uncovered"] != []
+
+
+def test_out_holds_the_result_and_every_list(fastadl_command: Any, scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "result"
+    done = fastadl_command("run", str(scenario), "--json", "--out", str(out))
+    assert json.loads((out / "result.json").read_text("utf-8")) == json.loads(done.out)
+    names = {f"{name}.parquet" for name in [*LISTS, "accounts", "positions"]}
+    assert {path.name for path in out.iterdir()} == names | {"result.json"}
+    assert pl.read_parquet(out / "adl_fills.parquet")["counterparty"].to_list() == ["bob", "cy"]
+
+
+def test_out_must_be_empty_and_stays_as_it_was(fastadl_command: Any, scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "full"
+    out.mkdir()
+    (out / "mine").write_text("kept")
+    assert fastadl_command("run", str(scenario), "--out", str(out)).refused(str(out), "new or empty folder")
+    assert [path.name for path in out.iterdir()] == ["mine"]
+
+
+def test_out_that_cannot_be_written(fastadl_command: Any, scenario: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "below"
+    assert fastadl_command("run", str(scenario), "--out", str(out)).refused(str(out), "can be written")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "scenario.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('{"instruments": [', ["not JSON"]),
+        ('{"instruments": [], "instruments": []}', ["/instruments", "given twice"]),
+        (
+            '{"instruments": [], "accounts": [], "positions": [], "ticks": [], "fnd": 1}',
+            ["/fnd", "did you mean fund"],
+        ),
+        ('{"instruments": [], "accounts": [], "positions": []}', ["/ticks", "required"]),
+        (
+            '{"instruments": [], "accounts": [{"id": "a", "cash": 1.5}], "positions": [], "ticks": []}',
+            ["/accounts/0/cash", "1.5"],
+        ),
+        (
+            '{"instruments": [], "accounts": [], "positions": [], "ticks": [], "policy": "okx"}',
+            ["/policy", "okx_2025"],
+        ),
+    ],
+    ids=["cut short", "key twice", "unknown key", "missing key", "float", "unknown policy"],
+)
+def test_refused_files_are_named_with_place_value_and_remedy(
+    fastadl_command: Any, tmp_path: Path, text: str, parts: list[str]
+) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text(text)
+    assert fastadl_command("run", str(file), "--json").refused(f"{file}: ", *parts)
+
+
+def test_a_file_that_is_not_there(fastadl_command: Any, tmp_path: Path) -> None:
+    assert fastadl_command("run", str(tmp_path / "none.json")).refused("none.json", "no such file")
+
+
+def test_a_broken_law_ends_with_1(
+    fastadl_command: Any, scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastadl.scenario import Run
+
+    honest = Run.result
+    broken = {"lots": True, "money": False, "fills": True, "bankrupt_closed_at_zero": True}
+    monkeypatch.setattr(Run, "result", lambda self: honest(self) | {"checks": broken})
+    assert fastadl_command("run", str(scenario), "--json").code == 1
+    assert "money BROKEN" in fastadl_command("run", str(scenario)).out
+
+
+# ---------------------------------------------------------------- the other commands
+
+
+def test_policies_lists_every_preset_and_value(fastadl_command: Any) -> None:
+    out = fastadl_command("policies").out
+    words = set(out.replace(",", " ").split())
+    assert words >= {*VENUES, *CHOICES, *(value for values in CHOICES.values() for value in values)}
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_policies_shows_one_preset_in_full(fastadl_command: Any, name: str) -> None:
+    words = fastadl_command("policies", name).out.split()
+    policy = fastadl.AdlPolicy.of(name)
+    assert {*CHOICES, *(getattr(policy, choice) for choice in CHOICES)} <= set(words)
+
+
+def test_policies_refuses_an_unknown_name(fastadl_command: Any) -> None:
+    assert fastadl_command("policies", "bitmax").refused("bitmax", "bitmex")
+
+
+def test_docs_shows_all_rules_as_they_are_shipped(fastadl_command: Any) -> None:
+    shipped = (Path(fastadl.__file__).parent / "docs" / "rules.md").read_text("utf-8")
+    assert fastadl_command("docs").out == shipped
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("R27", "### R27 Insurance fund", "netted by R12."),
+        ("r1", "### R1 Integers and their bounds", "inside the bound."),
+        ("R79", "### R79 Results in a folder", "not at all."),
+        ("W2", "### W2 The fund takes a part", '| `fund.equity` | `"0.000000"` |'),
+        ("W6", "### W6 Losses charged in cash", '| `accounts.3.cash` | `"-4.48"` |'),
+        ("5", "## 5. Wealth space: losses are charged in cash", "what is left is uncovered."),
+        ("8", "## 8. Frames and Python", "not at all."),
+        ("examples", "# Worked examples", '| `accounts.3.cash` | `"-4.48"` |'),
+    ],
+)
+def test_docs_shows_one_part(fastadl_command: Any, name: str, first: str, last: str) -> None:
+    out = fastadl_command("docs", name).out
+    assert out.splitlines()[0] == first
+    assert " ".join(out.split()).endswith(last)
+
+
+@pytest.mark.parametrize("name", ["R2x", "r999", "9", "W7", "R", ".*"])
+def test_docs_refuses_what_is_not_there(fastadl_command: Any, name: str) -> None:
+    assert fastadl_command("docs", name).refused(name, "R27")
+
+
+def test_version(fastadl_command: Any) -> None:
+    assert fastadl_command("--version").out == f"{fastadl.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["nope"], "nope"),
+        (["run"], "FILE"),
+        (["run", "a.json", "--jsn"], "--json"),
+        (["run", "a.json", "b.json"], "b.json"),
+        (["run", "a.json", "--set"], "--set"),
+        (["docs", "--all"], "--all"),
+    ],
+)
+def test_a_command_that_is_not_understood(fastadl_command: Any, arguments: list[str], part: str) -> None:
+    assert fastadl_command(*arguments).refused("fastadl: ", part)
+
+
+# ---------------------------------------------------------------- as a process
+
+
+def test_python_m_fastadl_is_the_command() -> None:
+    out, err = process("--version").communicate()
+    assert (out, err) == (f"{fastadl.__version__}\n", "")
+
+
+def test_output_in_another_encoding_does_not_fail() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    started = process("docs", "R15", env=environment)
+    out, err = started.communicate()
+    assert (started.returncode, err) == (0, "")
+    assert "R15" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end differently there")
+def test_a_reader_that_leaves_early_is_no_error(scenario: Path) -> None:
+    for arguments in (["docs"], ["run", str(scenario)], ["run", str(scenario), "--json"]):
+        with process(*arguments) as started:
+            started.stdout.close()
+            assert started.stderr.read() == ""
+        assert started.returncode == 141
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
+def test_ctrl_c_ends_with_130_and_one_line(scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    program = f"""
+import sys, time
+from fastadl.__main__ import main
+from fastadl.scenario import Run
+def wait(self):
+    print("ready", flush=True)
+    time.sleep(60)
+Run.frames = wait
+sys.argv = ["fastadl", "run", {str(scenario)!r}, "--out", {str(out)!r}]
+sys.exit(main())
+"""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", program], **pipes) as started:
+        assert started.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        started.send_signal(signal.SIGINT)
+        rest, err = started.communicate(timeout=30)
+    assert (started.returncode, rest, err) == (130, "", "fastadl: interrupted; nothing was written\n")
+    assert not out.exists()
+
+
+@pytest.mark.jit
+def test_warmup_leaves_nothing_to_compile(tmp_path: Path) -> None:
+    environment = os.environ | {"FASTADL_CACHE_DIR": str(tmp_path)}
+    program = f"""
+import json, pathlib, sys
+import fastadl as fa
+from fastadl.kernels._jit import compiled
+compiled_now = {{kernel.name for kernel in fa.warmup()}}
+missing = [name for name, kernel in compiled.items() if not kernel.signatures]
+before = {{name: list(kernel.signatures) for name, kernel in compiled.items()}}
+for file in sorted(pathlib.Path({str(EXAMPLES)!r}).glob("*.json")):
+    fa.Scenario.load(json.loads(file.read_text("utf-8"))["scenario"]).run()
+later = [name for name, kernel in compiled.items() if list(kernel.signatures) != before[name]]
+print(len(compiled_now), len(fa.warmup()), missing, later)
+"""
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    number, again, rest = done.stdout.split(maxsplit=2)
+    assert int(number) > 10
+    assert (again, rest) == ("0", "[] []\n")
+
+    out, _ = process("warmup", env=environment).communicate()
+    assert "0 compiled in 0.0 s" in out

@@ -1,0 +1,138 @@
+"""Machine code on disk never answers for other sources than those it was built from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastadl
+
+pytestmark = pytest.mark.jit
+
+PACKAGE = Path(fastadl.__file__).parent
+
+HELPER = """
+from fastadl.kernels._jit import kernel
+STEP = 1
+@kernel
+def helper(x):
+    return x + STEP
+"""
+
+CALLER = """
+from fastadl.kernels._jit import kernel, parallel
+from fastadl.kernels.helper import helper
+from numba import prange
+@kernel
+def caller(x):
+    return 10 * helper(x)
+@parallel
+def total(values):
+    for i in prange(values.shape[0]):
+        values[i] = helper(values[i])
+"""
+
+PROGRAM = """
+import numpy as np
+from fastadl.kernels.caller import caller, total
+values = np.arange(3)
+total(values)
+print(caller(2), *values, sum(sum(f.stats.cache_hits.values()) for f in (caller, total)))
+"""
+
+
+class Copy:
+    """A copy of the kernels package with two small kernels of its own, run in fresh processes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.cache = root / "cache"
+        shutil.copytree(
+            PACKAGE / "kernels", root / "fastadl" / "kernels", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        (root / "fastadl" / "__init__.py").write_text("")
+        self.write("helper", HELPER)
+        self.write("caller", CALLER)
+
+    def write(self, name: str, source: str) -> None:
+        (self.root / "fastadl" / "kernels" / f"{name}.py").write_text(source)
+
+    def run(self, cache: str | None = None) -> tuple[list[int], int]:
+        """The answers of the kernels, and how many came from the cache."""
+        environment = os.environ | {
+            "FASTADL_CACHE_DIR": str(self.cache) if cache is None else cache,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        command = [sys.executable, "-W", "error", "-c", PROGRAM]
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        *answers, hits = map(int, done.stdout.split())
+        return answers, hits
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    return Copy(tmp_path)
+
+
+def test_unchanged_sources_are_answered_from_the_cache(copy: Copy) -> None:
+    assert copy.run() == ([30, 1, 2, 3], 0)
+    assert copy.run() == ([30, 1, 2, 3], 2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("x + STEP", "x + 2 * STEP"), ("STEP = 1", "STEP = 2")], ids=["a helper", "a constant"]
+)
+def test_an_edit_in_another_file_is_never_answered_by_stale_code(copy: Copy, old: str, new: str) -> None:
+    copy.run()
+    before = (copy.root / "fastadl" / "kernels" / "helper.py").stat()
+    copy.write("helper", HELPER.replace(old, new))
+    os.utime(copy.root / "fastadl" / "kernels" / "helper.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert copy.run() == ([40, 2, 3, 4], 0)
+
+
+def test_a_file_that_comes_or_goes_empties_the_cache(copy: Copy) -> None:
+    copy.run()
+    copy.write("newcomer", "")
+    assert copy.run()[1] == 0
+
+
+def test_going_back_to_old_sources_finds_their_code_again(copy: Copy) -> None:
+    copy.run()
+    copy.write("helper", HELPER.replace("STEP = 1", "STEP = 2"))
+    copy.run()
+    copy.write("helper", HELPER)
+    assert copy.run() == ([30, 1, 2, 3], 2)
+
+
+def test_a_cache_that_cannot_be_made_is_done_without(copy: Copy) -> None:
+    (copy.root / "file").write_text("not a folder")
+    assert copy.run(str(copy.root / "file" / "below")) == ([30, 1, 2, 3], 0)
+
+
+def test_an_empty_name_turns_the_cache_off(copy: Copy) -> None:
+    assert copy.run("") == ([30, 1, 2, 3], 0)
+    assert copy.run("") == ([30, 1, 2, 3], 0)
+    assert not copy.cache.exists()
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_a_damaged_cache_file_is_compiled_anew(copy: Copy, suffix: str) -> None:
+    copy.run()
+    for path in copy.cache.rglob(f"*.{suffix}"):
+        path.write_bytes(path.read_bytes()[:40])
+    assert copy.run() == ([30, 1, 2, 3], 0)
+    assert copy.run() == ([30, 1, 2, 3], 2)
+
+
+def test_every_kernel_of_the_package_is_watched() -> None:
+    from fastadl.kernels import _jit
+
+    assert not [f for f in PACKAGE.rglob("*.py") if "njit" in f.read_text() and f != Path(_jit.__file__)]

@@ -1,0 +1,250 @@
+"""Policies, funds and liquidity: what they resolve to and what they refuse (R27, R45, R66 to R68)."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from decimal import Decimal
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastadl.contracts import Instrument, Instruments, Kind, Tier
+from fastadl.errors import BoundsError, InputError, PolicyError
+from fastadl.policy import CHOICES, VENUES, AdlPolicy, Fund, Liquidity
+
+FIRST = {choice: values[0] for choice, values in CHOICES.items()}
+
+
+def instruments() -> Instruments:
+    tiers = (Tier(Fraction(0), Fraction(1, 100), Fraction(0)),)
+    return Instruments(
+        [
+            Instrument("X", Kind.LINEAR, Fraction(1), Fraction(1, 10), tiers),
+            Instrument("Y", Kind.LINEAR, Fraction(1), Fraction(5), tiers),
+        ]
+    )
+
+
+class TestPolicy:
+    def test_the_first_value_of_every_list_is_the_default(self) -> None:
+        assert AdlPolicy.of({}).choices() == FIRST == AdlPolicy().choices()
+
+    def test_every_value_of_every_choice_is_accepted(self) -> None:
+        for choice, values in CHOICES.items():
+            for value in values:
+                policy = AdlPolicy.of({choice: value})
+                assert policy.choices()[choice] == value
+
+    @pytest.mark.parametrize(
+        ("name", "differences"),
+        [
+            ("bitmex", {"split": "notional"}),
+            ("binance_2025", {"score": "binance"}),
+            ("okx_2025", {"score": "okx", "price": "mark"}),
+            ("hyperliquid_2025", {"score": "hyperliquid", "price": "previous_mark", "split": "notional"}),
+            ("extended_2026", {"score": "extended"}),
+        ],
+    )
+    def test_a_preset_is_its_differences_from_the_first_values(
+        self, name: str, differences: dict[str, str]
+    ) -> None:
+        assert AdlPolicy.of(name).choices() == FIRST | differences
+        assert AdlPolicy.of({"preset": name}) == AdlPolicy.of(name)
+        changed = AdlPolicy.of({"preset": name, "rerank": "each"})
+        assert changed.choices() == FIRST | differences | {"rerank": "each"}
+        assert changed.cancel_orders == VENUES[name].cancel_orders
+
+    def test_no_other_preset_is_unknown_to_this_table(self) -> None:
+        assert list(VENUES) == ["bitmex", "binance_2025", "okx_2025", "hyperliquid_2025", "extended_2026"]
+        assert all(venue.description and venue.source for venue in VENUES.values())
+
+    def test_an_object_without_preset_does_not_start_from_bitmex(self) -> None:
+        assert AdlPolicy.of({"score": "size"}).split == "maintenance_margin"
+
+    def test_a_policy_is_taken_as_it_is(self) -> None:
+        policy = AdlPolicy(score="size")
+        assert AdlPolicy.of(policy) is policy
+
+    @pytest.mark.parametrize("allocation", CHOICES["allocation"])
+    def test_wealth_space_always_shares_by_profit(self, allocation: str) -> None:
+        policy = AdlPolicy.of({"space": "wealth", "allocation": allocation, "guard": "solvent"})
+        assert policy.allocation == "pro_rata_profit"
+        assert policy.guard == "solvent"
+
+    def test_only_the_guard_with_whole_positions_contradicts(self) -> None:
+        for allocation, guard in product(CHOICES["allocation"], CHOICES["guard"]):
+            if (allocation, guard) == ("whole", "solvent"):
+                with pytest.raises(PolicyError, match="R45") as refused:
+                    AdlPolicy.of({"allocation": allocation, "guard": guard})
+                assert refused.value.pointer == "/policy/guard"
+            else:
+                AdlPolicy.of({"allocation": allocation, "guard": guard})
+
+    @pytest.mark.parametrize(
+        ("policy", "pointer", "remedy"),
+        [
+            ("bitmx", "/policy", "did you mean bitmex?"),
+            ("", "/policy", "name one of bitmex, binance_2025"),
+            (3, "/policy", "give the name of a preset"),
+            (None, "/policy", "give the name of a preset"),
+            ({"preset": "okx"}, "/policy/preset", "did you mean okx_2025?"),
+            ({"preset": None}, "/policy/preset", "name one of"),
+            ({"preset": []}, "/policy/preset", "name one of"),
+            ({"scores": "okx"}, "/policy/scores", "did you mean score?"),
+            ({"cancel_orders": "none"}, "/policy/cancel_orders", "no such choice"),
+            ({1: "none"}, "/policy/1", "no such choice"),
+            ({"score": "okex"}, "/policy/score", "did you mean okx?"),
+            ({"score": None}, "/policy/score", "take one of bitmex, binance"),
+            ({"price": "Mark"}, "/policy/price", "did you mean mark?"),
+            ({"trigger": "fund"}, "/policy/trigger", "take one of bankrupt, none"),
+            ({"space": True}, "/policy/space", "take one of contract, wealth"),
+            ({"allocation": "fifo"}, "/policy/allocation", "queue, whole, pro_rata_size"),
+            ({"guard": "solvency"}, "/policy/guard", "did you mean solvent?"),
+            ({"split": "equal"}, "/policy/split", "maintenance_margin, notional"),
+            ({"rerank": "always"}, "/policy/rerank", "never, each"),
+        ],
+    )
+    def test_what_does_not_exist_is_refused_with_the_nearest_name(
+        self, policy: Any, pointer: str, remedy: str
+    ) -> None:
+        with pytest.raises(PolicyError) as refused:
+            AdlPolicy.of(policy)
+        assert refused.value.pointer == pointer
+        assert remedy in refused.value.remedy
+
+    def test_a_policy_cannot_be_changed(self) -> None:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            AdlPolicy().score = "size"  # type: ignore[misc]
+
+
+class TestFund:
+    def test_defaults(self) -> None:
+        for fund in (Fund(), Fund.of(None), Fund.of({}), Fund.of("0"), Fund.of(0)):
+            assert fund == Fund("0", "0", None, 28800)
+
+    @pytest.mark.parametrize(
+        "cash", ["12.5", Decimal("12.5"), 12.5, Fraction(25, 2), Fund("12.5"), {"cash": "12.5"}]
+    )
+    def test_cash_in_any_exact_spelling(self, cash: Any) -> None:
+        assert Fund.of(cash).cash == Fraction(25, 2)
+        assert Fund.of(cash).cash_atoms(2) == 1250
+
+    def test_a_mapping_sets_every_field(self) -> None:
+        fund = Fund.of({"cash": 5, "min_equity": "-0.005", "max_drawdown": "0.3", "peak_window": 60})
+        assert fund == Fund("5", "-0.005", "0.3", 60)
+        assert fund.min_equity_atoms(2) == Fraction(-1, 2)
+
+    @pytest.mark.parametrize("share", ["0", "1", 0, 1])
+    def test_drawdowns_from_0_to_1(self, share: Any) -> None:
+        assert Fund(max_drawdown=share).max_drawdown == int(share)
+
+    @pytest.mark.parametrize(
+        ("fund", "pointer", "remedy"),
+        [
+            ("ten", "/fund", "write a decimal"),
+            (True, "/fund", "not true or false"),
+            (float("nan"), "/fund", "finite"),
+            (float("inf"), "/fund", "finite"),
+            ([1], "/fund", "give a decimal"),
+            ({"cash": None}, "/fund/cash", "give a decimal"),
+            ({"cash": "1e3"}, "/fund/cash", "without exponent"),
+            ({"min_equity": None}, "/fund/min_equity", "give a decimal"),
+            ({"max_drawdown": "1.01"}, "/fund/max_drawdown", "from 0 to 1"),
+            ({"max_drawdown": "-0.1"}, "/fund/max_drawdown", "from 0 to 1"),
+            ({"peak_window": 0}, "/fund/peak_window", "more than 0"),
+            ({"peak_window": -5}, "/fund/peak_window", "more than 0"),
+            ({"peak_window": "60"}, "/fund/peak_window", "whole seconds"),
+            ({"peak_window": 60.0}, "/fund/peak_window", "whole seconds"),
+            ({"peak_window": True}, "/fund/peak_window", "whole seconds"),
+            ({"peak_window": None}, "/fund/peak_window", "whole seconds"),
+            ({"peak_window": 1 << 63}, "/fund/peak_window", "2^62"),
+            ({"drawdown": "0.3"}, "/fund/drawdown", "did you mean max_drawdown?"),
+        ],
+    )
+    def test_what_is_refused(self, fund: Any, pointer: str, remedy: str) -> None:
+        with pytest.raises(InputError) as refused:
+            Fund.of(fund)
+        assert refused.value.pointer == pointer
+        assert remedy in refused.value.remedy
+
+    def test_cash_finer_than_an_atom_or_past_the_bound_is_refused(self) -> None:
+        assert Fund("0.01").cash_atoms(2) == 1
+        with pytest.raises(InputError, match="at most 2 decimal places"):
+            Fund("0.001").cash_atoms(2)
+        assert Fund(1 << 62).cash_atoms(0) == 1 << 62
+        with pytest.raises(BoundsError, match="R1"):
+            Fund((1 << 62) + 1).cash_atoms(0)
+        with pytest.raises(BoundsError, match="R1"):
+            Fund(min_equity=-(1 << 62)).min_equity_atoms(1)
+
+
+class TestLiquidity:
+    def test_defaults_are_no_depth_no_cost_and_the_traders_surplus(self) -> None:
+        liquidity = Liquidity()
+        assert (liquidity.model, liquidity.slippage, liquidity.fee, liquidity.surplus) == (
+            "fixed",
+            0,
+            0,
+            "trader",
+        )
+        assert liquidity.depth_lots(instruments()).tolist() == [0, 0]
+        assert Liquidity.of(None) is None
+        assert Liquidity.of(liquidity) is liquidity
+
+    def test_depth_is_quantity_in_lots_of_each_instrument(self) -> None:
+        liquidity = Liquidity.of({"model": "fixed", "depth": {"Y": 10, "X": "2.5"}, "surplus": "fund"})
+        assert liquidity is not None
+        lots = liquidity.depth_lots(instruments())
+        assert lots.dtype == np.int64
+        assert lots.tolist() == [25, 2]
+
+    @pytest.mark.parametrize(
+        ("liquidity", "pointer", "remedy"),
+        [
+            ("fixed", "/liquidity", "give a mapping"),
+            ({"model": "book"}, "/liquidity/model", "fixed"),
+            ({"model": None}, "/liquidity/model", "fixed"),
+            ({"depth": None}, "/liquidity/depth", "by symbol"),
+            ({"depth": ["1"]}, "/liquidity/depth", "by symbol"),
+            ({"depth": {"X": "-1"}}, "/liquidity/depth/X", "0 or more"),
+            ({"depth": {"X": None}}, "/liquidity/depth/X", "give a decimal"),
+            ({"slippage": "1"}, "/liquidity/slippage", "to below 1"),
+            ({"slippage": "-0.1"}, "/liquidity/slippage", "from 0"),
+            ({"slippage": None}, "/liquidity/slippage", "give a decimal"),
+            ({"fee": "1.0"}, "/liquidity/fee", "to below 1"),
+            ({"surplus": "house"}, "/liquidity/surplus", "trader, fund"),
+            ({"surplus": None}, "/liquidity/surplus", "trader, fund"),
+            ({"slipage": "0"}, "/liquidity/slipage", "did you mean slippage?"),
+        ],
+    )
+    def test_what_is_refused(self, liquidity: Any, pointer: str, remedy: str) -> None:
+        with pytest.raises(InputError) as refused:
+            Liquidity.of(liquidity)
+        assert refused.value.pointer == pointer
+        assert remedy in refused.value.remedy
+
+    @pytest.mark.parametrize(
+        ("depth", "pointer", "remedy"),
+        [
+            ({"Z": "1"}, "/liquidity/depth/Z", "name one of the instruments"),
+            ({"X": "0.05"}, "/liquidity/depth/X", "multiple of the lot 0.1"),
+            ({"Y": "3"}, "/liquidity/depth/Y", "multiple of the lot 5"),
+            ({"Y": 10 << 62}, "/liquidity/depth/Y", "2^62"),
+        ],
+    )
+    def test_depth_that_no_instrument_can_have_is_refused(
+        self, depth: dict[str, Any], pointer: str, remedy: str
+    ) -> None:
+        with pytest.raises(InputError) as refused:
+            Liquidity(depth=depth).depth_lots(instruments())
+        assert refused.value.pointer == pointer
+        assert remedy in refused.value.remedy
+
+
+@pytest.mark.parametrize("value", [AdlPolicy(), Fund("5"), Liquidity(depth={"X": "1"})])
+def test_rules_travel_between_processes(value: Any) -> None:
+    assert pickle.loads(pickle.dumps(value)) == value
