@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Annotated, Any, NoReturn
 
@@ -87,10 +88,79 @@ def run(
     if out is not None:
         write_result(result, started.frames(), out)
     if json:
-        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+        _print_json(result)
     else:
         print_result(_Console(), result)
     return 0 if all(result["checks"].values()) else 1
+
+
+def _print_json(result: dict[str, Any]) -> None:
+    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stress:
+    """What a stress test is made of.
+
+    Parameters
+    ----------
+    positions
+        Open positions of traders.
+    accounts
+        Two for every five positions unless given.
+    instruments
+        Those of the path come first.
+    shape
+        How positions and accounts are drawn; an unknown name lists them.
+    seed
+        The same seed draws the same book.
+    prices
+        CSV files: a time column and one column of closes per symbol, or OHLCV with one symbol a file.
+    tiers
+        JSON file of leverage tiers as ccxt gives them, for every asset named there.
+    policy
+        A preset of fastadl policies.
+    fund
+        Cash of the insurance fund; 0.5 % of the open interest unless given.
+    """
+
+    positions: int = 1_000_000
+    accounts: int | None = None
+    instruments: int = 300
+    shape: str = "pareto"
+    seed: int = 1
+    prices: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None
+    tiers: str | None = None
+    policy: str = "bitmex"
+    fund: str | None = None
+
+
+@app.command
+def stress(
+    what: Annotated[_Stress, Parameter(name="*")] = _Stress(),
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    out: str | None = None,
+) -> int:
+    """Drive a synthetic book through a price path: by default bitcoin on 12 and 13 March 2020.
+
+    Parameters
+    ----------
+    json
+        Print one JSON object instead of tables.
+    out
+        Write the result and its lists into this new or empty folder.
+    """
+    from fastadl.report.stress import show, watching
+    from fastadl.stress import Stress
+
+    with watching(_Console(stderr=True)) as progress:
+        result = Stress(**asdict(what)).run(out=out, progress=progress)
+    if json:
+        _print_json(result.to_dict())
+    else:
+        show(result, _Console())
+    return 0 if result.ok else 1
 
 
 @app.command

@@ -61,7 +61,8 @@ def warmup(progress: Callable[[Kernel], object] | None = None) -> list[Kernel]:
     before = _loads()
     listener = _Listener(progress)
     with event.install_listener("numba:compile", listener):
-        book = Book.from_frames(*_frames())
+        book, *_ = (Book.from_frames(*_frames(number)) for number in (str, int, float))
+        Book.from_frames(*book.to_frames())
         for policy in _policies():
             _run(book, policy)
     loaded = [Kernel(name, 0.0, True) for name, loads in _loads().items() if loads > before.get(name, 0)]
@@ -104,8 +105,8 @@ def _policies() -> list[AdlPolicy]:
     return [AdlPolicy.of({choice: value}) for choice, values in CHOICES.items() for value in values]
 
 
-def _frames() -> tuple[dict[str, list[Any]], dict[str, list[Any]], dict[str, list[Any]]]:
-    """Cross, isolated and hedged accounts with up to three rows, which go bankrupt on either side."""
+def _frames(number: Callable[[int], Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Cross and hedged accounts with up to three rows, bankrupt on either side; numbers as asked."""
     tiers = [
         {"min_notional": "0", "maintenance_rate": "0.01"},
         {"min_notional": "1000", "maintenance_rate": "0.02"},
@@ -118,15 +119,22 @@ def _frames() -> tuple[dict[str, list[Any]], dict[str, list[Any]], dict[str, lis
         "tiers": [tiers, tiers],
         "mark": ["100", "100"],
     }
-    cash = {"a": "50", "b": "60", "c": "40", "d": "300", "e": "300", "f": "45", "g": "0"}
+    cash = {"a": 50, "b": 60, "c": 40, "d": 300, "e": 300, "f": 45, "g": 0}
     rows = [
-        ("a", "A", "6.5", "100"), ("a", "B", "3", "90"), ("b", "A", "8", "100"), ("b", "A", "-2", "105"),
-        ("b", "B", "2", "100"), ("c", "A", "20", "100"), ("d", "A", "-30", "101"), ("d", "B", "-2", "110"),
-        ("e", "A", "-12.5", "99"), ("e", "B", "-4", "100"), ("f", "A", "10", "95"), ("f", "B", "1", "100"),
+        ("a", "A", 7, 100), ("a", "B", 3, 90), ("b", "A", 8, 100), ("b", "A", -2, 105), ("b", "B", 2, 100),
+        ("c", "A", 20, 100), ("d", "A", -30, 101), ("d", "B", -2, 110), ("e", "A", -13, 99),
+        ("e", "B", -4, 100), ("f", "A", 10, 95),
     ]  # fmt: skip
-    accounts = {"id": list(cash), "cash": list(cash.values()), "adl_tier": [0, 0, 0, 0, 1, 0, 0]}
-    names = ("account", "symbol", "qty", "entry_price")
-    return instruments, accounts, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    account, symbol, qty, price = map(list, zip(*rows, strict=True))
+    positions = {
+        "account": [*account, "f"],
+        "symbol": [*symbol, "B"],
+        "qty": [number(lots) for lots in (*qty, 1)],
+        "entry_price": [*map(number, price), None],
+        "entry_value": [*[None] * len(price), number(-1)],
+    }
+    accounts = {"id": list(cash), "cash": [*map(number, cash.values())], "adl_tier": [0, 0, 0, 0, 1, 0, 0]}
+    return instruments, accounts, positions
 
 
 def _run(book: Book, policy: AdlPolicy) -> None:

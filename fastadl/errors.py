@@ -43,8 +43,9 @@ class InputError(FastadlError, ValueError):
 
     @property
     def pointer(self) -> str:
-        """The place as a JSON pointer, e.g. ``/positions/3/qty``; on one line."""
-        return "".join(f"/{_escaped(str(part))}" for part in self.path) or "/"
+        """The place as a JSON pointer, e.g. ``/positions/3/qty``."""
+        keys = (str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
+        return "".join(f"/{key}" for key in keys) or "/"
 
     def within(self, file: str) -> InputError:
         """The same error, naming the file it came from."""
@@ -57,12 +58,12 @@ class InputError(FastadlError, ValueError):
 
     def __str__(self) -> str:
         if self.file is not None:
-            return f"{self.file}: {self.pointer}: {self._shown()}: {self.remedy}"
+            return _one_line(f"{self.file}: {self.pointer}: {self._shown()}: {self.remedy}")
         table, *rest = self.path
         where = [str(table)]
         for part in rest:
             where.append(f"row {part}" if isinstance(part, int) else f"column {part}")
-        return f"{', '.join(where)}: {self._shown()}: {self.remedy}"
+        return _one_line(f"{', '.join(where)}: {self._shown()}: {self.remedy}")
 
 
 class BoundsError(InputError):
@@ -81,6 +82,6 @@ class ConservationError(FastadlError, RuntimeError):
     """A law of conservation does not hold; this is a defect of the engine, never of the input."""
 
 
-def _escaped(key: str) -> str:
-    key = key.replace("~", "~0").replace("/", "~1")
-    return key if key.isprintable() else ascii(key)[1:-1]
+def _one_line(text: str) -> str:
+    """The text with everything a terminal would not show as a character spelled out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

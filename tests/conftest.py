@@ -1,4 +1,4 @@
-"""Options and data shared by the suite."""
+"""What the whole suite shares: the conformance files, shipped and given with ``--scenarios DIR``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,6 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent / "conformance" / "examples"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--scenarios",
-        action="append",
-        default=[],
-        metavar="DIR",
-        help='folder of more conformance files {"scenario": ..., "expected": ...}; may be given again',
-    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -31,8 +31,11 @@ SECTIONS = {part.split(maxsplit=1)[0]: part for part in re.split(r"^### ", EXAMP
 
 
 def cited(text: str) -> set[int]:
-    """Numbers of all rules a text names, ranges such as `R11 to R16` and `R1..R79` by their ends."""
-    return {int(number) for number in re.findall(r"\bR(\d+)\b", text)}
+    """Numbers of all rules a text names; `R28 to R31` names all four."""
+    spans = re.findall(r"\bR(\d+)(?: to R(\d+))?\b", text)
+    named = {number for first, last in spans for number in range(int(first), int(last or first) + 1)}
+    ends = {int(end) for span in spans for end in span if end}
+    return named & set(NUMBERS) | ends
 
 
 def test_every_rule_stands_in_the_docs_once_and_in_order() -> None:

@@ -54,9 +54,9 @@ def test_importing_takes_less_than_half_a_second() -> None:
 @pytest.mark.jit
 def test_importing_every_module_compiles_nothing() -> None:
     program = """
-import importlib, os, pkgutil, fastadl
-before = dict(os.environ)
+import importlib, os, pkgutil, fastadl, polars
 from numba.core import event
+before = dict(os.environ)
 class Refuse(event.Listener):
     def on_start(self, happened): raise AssertionError(happened.data["dispatcher"])
     def on_end(self, happened): pass

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fastadl import Scenario
 from fastadl.decimals import fixed, json_number, parse_decimal, places_of, plain, significant
-from fastadl.errors import InputError
+from fastadl.errors import BoundsError, InputError
 from fastadl.scenario import write_result
 from fastadl.scenario.show import LISTS
 
@@ -220,6 +220,23 @@ class TestRunning:
         source = example("queue_two_winners")
         source["positions"].pop()
         assert Scenario.load(source).run()["balanced"] is False
+
+    def test_a_row_that_grows_past_the_bound_on_the_way_is_refused_at_its_mark(self) -> None:
+        lots = str(1 << 53)
+        source = {
+            "currency": {"decimals": 0},
+            "instruments": example("socialize")["instruments"],
+            "accounts": [{"id": "ann", "cash": "-1"}, {"id": "bob", "cash": "-1"}],
+            "positions": [
+                {"account": a, "symbol": "X", "qty": lots, "entry_price": 1} for a in ("ann", "bob")
+            ],
+            "policy": {"space": "wealth"},
+            "ticks": [{"marks": {"X": "1"}}, {"marks": {"X": "362"}}],
+        }
+        run = Scenario.load(source).start()
+        with pytest.raises(BoundsError, match="scenario: /ticks/1/marks/X: 362"):
+            list(run)
+        assert len(run.result()["ticks"]) == 1
 
     @pytest.mark.parametrize("ticks", [[], [{"marks": {}}]])
     def test_an_empty_scenario(self, ticks: list[Any]) -> None:

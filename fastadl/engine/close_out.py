@@ -94,22 +94,33 @@ def close(
     return profit
 
 
-def values_at(lots: Int64Array, leg: IntArray, units: dict[int, Fraction]) -> Int64Array:
-    """Values of signed lots in whole atoms, rounded down, at one exact unit value per leg (rule R15)."""
+def values_at(lots: Int64Array, which: IntArray, units: dict[int, Fraction]) -> Int64Array:
+    """Values of signed lots in whole atoms, rounded down (rule R15).
+
+    Parameters
+    ----------
+    lots, which : int64 (n)
+        Signed lots, and the key of their unit value.
+    units : dict
+        Exact unit value by key.
+    """
+    keys = sorted(units)
+    at = np.searchsorted(np.array(keys, np.int64), which)
+    most = np.zeros(len(keys))
+    np.maximum.at(most, at, np.abs(lots))
+    pairs = []
+    for key, size in zip(keys, most, strict=True):
+        if int(size) * abs(units[key]) > SUM_BOUND:
+            raise BoundsError(("value",), float(size * units[key]), "keep it within 2^62 atoms (rule R1)")
+        pairs.append(reduced(abs(units[key].numerator), units[key].denominator))
+    table = np.array(pairs, np.int64).reshape(-1, 2)
+    sign = np.array([-1 if units[key] < 0 else 1 for key in keys], np.int64)
     out = np.empty(len(lots), np.int64)
-    for which, unit in units.items():
-        mine = np.flatnonzero(leg == which)
-        most = int(np.abs(lots[mine]).max(initial=0)) * abs(unit)
-        if most > SUM_BOUND:
-            raise BoundsError(("value",), float(most), "keep it within 2^62 atoms (rule R1)")
-        top, bottom = reduced(abs(unit.numerator), unit.denominator)
-        if bottom:
-            signed = lots[mine] if unit > 0 else -lots[mine]
-            part = np.empty(len(mine), np.int64)
-            floors(signed, np.full(len(mine), top), np.full(len(mine), bottom), part)
-            out[mine] = part
-        else:
-            out[mine] = [floor(int(n) * unit) for n in lots[mine]]
+    fits = table[at, 1] > 0
+    part = np.empty(int(fits.sum()), np.int64)
+    floors((sign[at] * lots)[fits], table[at, 0][fits], table[at, 1][fits], part)
+    out[fits] = part
+    out[~fits] = [floor(int(n) * units[keys[k]]) for n, k in zip(lots[~fits], at[~fits], strict=True)]
     return out
 
 

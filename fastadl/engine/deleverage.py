@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastadl import reference
+from fastadl.book import leg_rank
 from fastadl.engine.fund import Bankruptcies
 from fastadl.engine.ranking import Quotas, candidates, quotas
 from fastadl.engine.results import Tick
 from fastadl.engine.state import State
 from fastadl.errors import BoundsError
-from fastadl.kernels.fill import Bankrupt, Fills, Ranked, fill
+from fastadl.kernels.fill import FULL, Bankrupt, Fills, Ranked, fill
 from fastadl.policy import AdlPolicy
 from fastadl.schema import SUM_BOUND, IntArray
 
@@ -52,9 +53,11 @@ def _legs(state: State, doomed: Bankruptcies) -> list[_Leg]:
     """Legs with lots left, by symbol, longs first (rule R42)."""
     left = np.flatnonzero(doomed.left)
     leg = doomed.work.leg[left].astype(np.int64)
-    rank = state.instruments.rank
-    order = sorted(np.unique(leg).tolist(), key=lambda which: (rank[which >> 1], which & 1))
-    return [_Leg(which, left[leg == which]) for which in order]
+    order = np.argsort(leg_rank(state.instruments)[leg], kind="stable")
+    left, leg = left[order], leg[order]
+    starts = np.flatnonzero(np.diff(leg, prepend=-1))
+    parts = zip(leg[starts].tolist(), np.split(left, starts[1:]), strict=True)
+    return [_Leg(which, rows) for which, rows in parts] if len(left) else []
 
 
 def _fill(
@@ -120,9 +123,11 @@ def _run(state: State, leg: int, bankrupt: Bankrupt, ranked: Ranked, policy: Adl
     size = len(bankrupt.row) + len(ranked.row)
     fills = Fills(*(np.empty(size, np.int64) for _ in Fills._fields))
     place = np.array([0, 0, 0, -1, 0], np.int64)
-    while not fill(bankrupt, ranked, state.book.rows, side, transfer, guard, exact, place, fills):
-        i, c = int(place[0]), int(place[1])
-        place[3] = reference.affordable(
-            bankrupt, i, state.book.rows, int(ranked.slot[c]), unit, state.marks.units
-        )
+    rows = state.book.rows
+    while answer := fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
+        if answer == FULL:
+            fills = Fills(*(np.concatenate([column, np.empty_like(column)]) for column in fills))
+        else:
+            i, slot = int(place[0]), int(ranked.slot[place[1]])
+            place[3] = reference.affordable(bankrupt, i, rows, slot, unit, state.marks.units)
     return Fills(*(column[: place[2]] for column in fills))

@@ -23,7 +23,7 @@ from fastadl.engine.prices import given_prices
 from fastadl.engine.ranking import candidates
 from fastadl.engine.results import Report, Tick
 from fastadl.engine.socialize import socialize
-from fastadl.engine.state import FUND, State
+from fastadl.engine.state import FUND, State, held_instruments
 from fastadl.errors import InputError, StageError
 from fastadl.kernels.layout import expand
 from fastadl.kernels.rank import FIELDS
@@ -305,12 +305,19 @@ class Engine:
     def equity(self) -> Int64Array:
         """Equity of every account in atoms, rounded down, in the order of `accounts`."""
         with self._reading() as state:
+            self._check_marked()
             return state.equity_floor(state.book.slot)
 
     def maintenance_margin(self) -> Int64Array:
         """Maintenance margin of every account in atoms, rounded up, in the order of `accounts`."""
         with self._reading() as state:
+            self._check_marked()
             return state.margin_ceiling(state.book.slot)
+
+    def values(self) -> tuple[Int64Array, Int64Array]:
+        """Equity and maintenance margin as above, rows of an instrument never marked counted as worth 0."""
+        with self._reading() as state:
+            return state.equity_floor(state.book.slot), state.margin_ceiling(state.book.slot)
 
     def reserves(self) -> pl.DataFrame:
         """Cash and equity (rounded down) of the fund and the market account, by currency, in atoms."""
@@ -348,6 +355,7 @@ class Engine:
             if side not in ("long", "short"):
                 raise InputError(("side",), side, "name the side of the ranked positions, long or short")
             none = np.zeros(len(state.book.rows.cash), np.bool_)
+            self._check_marked()
             found = candidates(state, [2 * instrument + (side == "short")], self.policy.score, none)[0]
             ranked = found.ranked()
             parts = dict(zip(FIELDS, found.parts[:, ranked], strict=True))
@@ -400,9 +408,15 @@ class Engine:
     @contextmanager
     def _reading(self) -> Iterator[State]:
         with self._lock, _threads(self._threads):
-            if np.isnan(self._state.marks.price).any():
-                raise StageError("not every instrument has a mark: call mark(prices) first")
             yield self._state
+
+    def _check_marked(self) -> None:
+        """Refuse to value rows of instruments that were never marked."""
+        state = self._state
+        never = np.isnan(state.marks.price)
+        if never.any():
+            for i in np.flatnonzero(never & held_instruments(state.book)):
+                raise StageError(f"{self.symbols[i]} has no mark yet: call mark(prices) first")
 
     @contextmanager
     def _whole(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
 
 __all__ = ["Bankruptcies", "FundRule", "declare", "pay_debts", "take_at_mark", "take_over"]
 
-#: What pairs of float64 may be off by, relative to the room at the start, over any number of takeovers.
+#: What pairs of float64 may be off by, relative to the room at the start.
 _DRIFT = 1e-24
 
 
@@ -249,22 +249,24 @@ def _pair(number: Fraction) -> Float64Array:
 def take_at_mark(state: State, tick: Tick, doomed: Bankruptcies) -> None:
     """The fund takes every remaining row at mark, whatever its room (rule R50)."""
     work = doomed.work
-    instrument = work.leg.astype(np.int64) >> 1
-    value = values_at(work.lots, instrument, _units(state, instrument))
-    slots = work.slot[doomed.owner]
-    profit = close(state, slots, work.row, doomed.left, value, FUND)
+    some = np.flatnonzero(doomed.left)
+    lots, is_long = doomed.left[some], work.lots[some] > 0
+    instrument = work.leg[some].astype(np.int64) >> 1
+    value = values_at(np.where(is_long, lots, -lots), instrument, _units(state, instrument))
+    slots = work.slot[doomed.owner[some]]
+    profit = close(state, slots, work.row[some], lots, value, FUND)
     tick.add(
         "takeovers",
         account=state.book.rows.account[slots],
         instrument=instrument,
-        long=work.lots > 0,
-        lots=doomed.left.copy(),
-        mark=np.ones(len(work.row), np.bool_),
+        long=is_long,
+        lots=lots,
+        mark=np.ones(len(some), np.bool_),
         value=value,
         realized_pnl=profit,
-        fund_loss=np.zeros(len(work.row), np.int64),
+        fund_loss=np.zeros(len(some), np.int64),
     )
-    doomed.left[:] = 0
+    doomed.left[some] = 0
 
 
 def pay_debts(state: State, tick: Tick, doomed: Bankruptcies, rules: list[FundRule]) -> None:

@@ -101,9 +101,13 @@ class Marks:
                 per = shared if shared % unit.denominator == 0 else unit.denominator
                 number = unit.numerator * (per // unit.denominator)
                 pairs.append((number, per) if number < WIDE and per < WIDE else (0, 0))
+            high = np.array([float(unit) for unit in units], np.float64)
+            low = [float(unit - Fraction(top)) for unit, top in zip(units, high.tolist(), strict=True)]
             self._exact = Exact(
                 units=np.array([number for number, _ in pairs], np.int64),
                 per=np.array([per for _, per in pairs], np.int64),
+                high=high,
+                low=np.array(low, np.float64),
                 inverse=np.array(inverse, np.bool_),
                 start=tiers.start,
                 rate_units=tiers.rate_units,

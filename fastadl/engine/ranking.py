@@ -106,20 +106,8 @@ def candidates(state: State, legs: list[int], score: str, excluded: BoolArray) -
     """
     wanted = np.full(2 * len(state.instruments), -1, np.int32)
     wanted[legs] = np.arange(len(legs), dtype=np.int32)
-    start, row, slot = gather(state.book.rows, wanted)
-    out = []
-    for w in range(len(legs)):
-        part = slice(int(start[w]), int(start[w + 1]))
-        out.append(_candidates(state, row[part], slot[part], score, excluded))
-    return out
-
-
-def _candidates(
-    state: State, row: IntArray, slot: IntArray, score: str, excluded: BoolArray
-) -> Candidates:
     book = state.book
-    free = ~excluded[slot]
-    row, slot = row[free], slot[free]
+    start, row, slot = gather(book.rows, wanted)
     parts = np.empty((len(FIELDS), len(row)))
     inverse = np.array([item.kind is Kind.INVERSE for item in state.instruments], np.bool_)
     measure(
@@ -127,22 +115,20 @@ def _candidates(
     )
     equity, error = parts[FIELDS.index("equity")], parts[FIELDS.index("error")]
     able = equity >= 0.0
-    for c in np.flatnonzero(np.abs(equity) <= error):
-        able[c] = reference.equity(book.rows, int(slot[c]), state.marks.units) >= 0
+    near = np.flatnonzero(np.abs(equity) <= error)
+    able[near] = state.equity_floor(slot[near]) >= 0
+    able &= ~excluded[slot]
     if not able.all():
+        start = np.concatenate([[0], np.cumsum(able)])[start]
         row, slot, parts = row[able], slot[able], parts[:, able]
     key = np.empty(len(row), np.int64)
     keys(parts[0].view(np.int64), key)
     account = book.rows.account[slot]
-    return Candidates(
-        row=row,
-        slot=slot,
-        lots=np.abs(book.rows.lots[row]).astype(np.int64),
-        parts=parts,
-        key=key,
-        tie=book.rank[account],
-        tier=book.adl_tier[account],
-    )
+    lots, tie, tier = np.abs(book.rows.lots[row]).astype(np.int64), book.rank[account], book.adl_tier[account]
+    spans = [slice(int(a), int(b)) for a, b in zip(start[:-1], start[1:], strict=True)]
+    return [
+        Candidates(row[s], slot[s], lots[s], parts[:, s], key[s], tie[s], tier[s]) for s in spans
+    ]
 
 
 def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:

@@ -167,8 +167,8 @@ class State:
     def bankrupt(self, slots: IntArray, values: Float64Array) -> BoolArray:
         """Which accounts have equity below zero, exactly (rule R5)."""
         below = values[0] < 0.0
-        for s in np.flatnonzero(np.abs(values[0]) <= values[3]):
-            below[s] = reference.equity(self.book.rows, int(slots[s]), self.marks.units) < 0
+        near = np.flatnonzero(np.abs(values[0]) <= values[3])
+        below[near] = self.equity_floor(slots[near]) < 0
         return below
 
     def liquidatable(self, slots: IntArray, values: Float64Array) -> BoolArray:
@@ -208,7 +208,7 @@ class State:
         """Maintenance margin in atoms, rounded up, exactly (rule R72)."""
         rows, marks = self.book.rows, self.marks
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_margin(rows, slots, marks.unit, self.margins, marks.exact, out, sure)
+        exact_margin(rows, slots, self.margins, marks.exact, out, sure)
         for s in np.flatnonzero(~sure):
             margin = reference.maintenance_margin(rows, int(slots[s]), marks.units, self.instruments)
             out[s] = bounded(ceil(margin), "maintenance_margin")
@@ -254,6 +254,13 @@ class State:
         for i, currency in enumerate(self.instruments.currency):
             totals[currency] -= int(entry[i])
         return lots, totals
+
+
+def held_instruments(book: Book) -> BoolArray:
+    """Which instruments somebody holds."""
+    held = (book.reserve_lots != 0).any(axis=0)
+    held[book.rows.leg[book.rows.lots != 0] >> 1] = True
+    return np.asarray(held)
 
 
 def bounded(value: int, what: str) -> int:

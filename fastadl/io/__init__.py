@@ -1,4 +1,4 @@
-"""The border: frames, mappings of arrays and files (Parquet, Arrow IPC, CSV) to the book's columns, and back."""
+"""The border: frames, mappings of arrays, Parquet, Arrow IPC and CSV to the book's columns, and back."""
 
 from __future__ import annotations
 

@@ -51,8 +51,9 @@ class Index:
         if len(self._keys):
             same = self._keys.gather(np.maximum(found, 0)) == runs
             found[~same.to_numpy()] = -1
-        run = np.cumsum(starts.to_numpy(), dtype=np.int32) - 1
-        return np.take(found, run)
+        out = np.empty(len(wanted), np.int32)
+        lookup.expand(starts.to_numpy(), found, out)
+        return out
 
     def _hash(self, texts: pl.Series) -> Int64Array:
         hashes: Int64Array = texts.hash(self._seed).to_numpy().view(np.int64)

@@ -11,7 +11,7 @@ import polars as pl
 from fastadl.contracts import Instrument, Instruments, Kind, Tier, derived_deductions
 from fastadl.decimals import exact, plain
 from fastadl.errors import InputError
-from fastadl.io.table import Table
+from fastadl.io.table import Table, is_text
 from fastadl.schema import TIERS
 
 __all__ = ["instrument_frame", "read_instruments"]
@@ -77,8 +77,6 @@ def _instrument(symbol: str, cells: Mapping[str, Any], at: Path) -> Instrument:
 
 def _tiers(given: Any, at: Path) -> list[Tier]:
     """The ladder, money in units of the currency."""
-    if isinstance(given, pl.Series):
-        given = given.to_list()
     if not isinstance(given, Sequence) or isinstance(given, str) or not given:
         raise InputError(at, given, "give a list of at least one tier (in CSV as JSON text)")
     steps: list[tuple[Fraction, Fraction]] = []
@@ -131,9 +129,9 @@ def _check_step(
 
 
 def _text(value: Any, path: Path) -> str:
-    if not isinstance(value, str) or not value:
+    if not is_text(value) or not value:
         raise InputError(path, value, "give a text that is not empty")
-    return value
+    return str(value)
 
 
 def _number(value: Any, path: Path) -> Fraction:

@@ -53,13 +53,13 @@ class Numbers:
         )
 
     @property
-    def signs(self) -> Int64Array:
-        """Sign of every row: -1, 0 or 1."""
-        signs = np.sign(self.digits)
+    def above_zero(self) -> BoolArray:
+        """Whether each row is."""
+        above = self.digits > 0
         for row, value in self.wide.items():
-            if row < len(signs):
-                signs[row] = (value > 0) - (value < 0)
-        return signs
+            if row < len(above):
+                above[row] = value > 0
+        return above
 
 
 def numbers(table: Table, column: str, *, null: int | None = None) -> Numbers:
@@ -80,7 +80,9 @@ def numbers(table: Table, column: str, *, null: int | None = None) -> Numbers:
         found = _one_by_one(table, series)
     elif dtype.is_integer():
         found = _whole(series)
-    elif isinstance(dtype, (pl.String, pl.Float64, pl.Decimal, pl.Null)):
+    elif isinstance(dtype, pl.Float64):
+        found = _shortest(table, series)
+    elif isinstance(dtype, (pl.String, pl.Decimal, pl.Null)):
         found = _from_text(table, series)
     else:
         table.refuse_dtype(series, "String, Decimal, Int64 or Float64")
@@ -119,30 +121,51 @@ def _whole(series: pl.Series) -> Numbers:
 
 
 def _from_text(table: Table, series: pl.Series) -> Numbers:
-    """Through the text polars writes: that of a Float64 is its shortest decimal."""
-    exponents = series.dtype != pl.String
-    if not exponents:
+    if series.dtype == pl.String:
         broken = series.str.contains("\n", literal=True).to_numpy()
         table.refuse(broken, series.name, "write a decimal such as 12.5, on one line")
         series = series[: table.height]
+    digits, places, status = _parsed(series)
+    return _with_wide(table, series, Numbers(digits, places, {}), np.flatnonzero(status))
+
+
+def _shortest(table: Table, series: pl.Series) -> Numbers:
+    """Float64 through its shortest decimal, which is what polars writes where 15 digits are not enough."""
     digits = np.empty(len(series), np.int64)
     places = np.empty(len(series), np.int16)
     status = np.empty(len(series), np.uint8)
+    kernels.shortest(series.to_numpy(), digits, places, status)
+    rows = np.flatnonzero(status)
+    if len(rows):
+        digits[rows], places[rows], status[rows] = _parsed(series.gather(rows))
+    return _with_wide(table, series, Numbers(digits, places, {}), np.flatnonzero(status))
+
+
+def _parsed(series: pl.Series) -> tuple[Int64Array, IntArray, IntArray]:
+    """Digits, places and status of the texts polars writes; those of a Float64 may have an exponent."""
+    digits = np.empty(len(series), np.int64)
+    places = np.empty(len(series), np.int16)
+    status = np.empty(len(series), np.uint8)
+    exponents = series.dtype == pl.Float64
     for start in range(0, len(series), _BATCH):
         part = slice(start, start + _BATCH)
         buffer = io.BytesIO()
         series[part].to_frame().write_csv(buffer, include_header=False, quote_style="never")
         text = np.frombuffer(buffer.getbuffer(), np.uint8)
         kernels.parse(text, exponents, digits[part], places[part], status[part])
-    wide = {}
-    for row in map(int, np.flatnonzero(status)):
+    return digits, places, status
+
+
+def _with_wide(table: Table, series: pl.Series, found: Numbers, rows: Int64Array) -> Numbers:
+    """Settle the rows the kernels left, up to the first that is no decimal."""
+    for row in map(int, rows):
         try:
-            wide[row] = exact(series[row])
+            found.wide[row] = exact(series[row])
         except ValueError as error:
             table.refuse(row, series.name, str(error))
             break
-        digits[row], places[row] = 0, kernels.FAR
-    return Numbers(digits, places, wide)
+        found.digits[row], found.places[row] = 0, kernels.FAR
+    return found
 
 
 def on_grid(

@@ -115,7 +115,7 @@ class _Reader:
         entry = np.zeros(table.height, np.int64)
         if "entry_price" in table:
             prices = numbers(table, "entry_price", null=1 if mixed else None)
-            table.refuse(prices.signs <= 0, "entry_price", "give a price above 0")
+            table.refuse(~prices.above_zero, "entry_price", "give a price above 0")
             self._cut()
             lots = np.where(priced[: table.height], self.lots, 0)
             entry = entry_values(table, "entry_price", prices, lots, self.instrument, self.instruments)
@@ -171,6 +171,8 @@ class _Reader:
         return "one row per account, symbol and side: add it to the earlier one"
 
     def _check_isolated(self) -> None:
+        if not self.accounts.isolated.any():
+            return
         alone = np.flatnonzero(self._of_account(self.accounts.isolated))
         repeated = ~pl.Series(self.account[alone]).is_first_distinct().to_numpy()
         self.table.refuse(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from fastadl.errors import InputError
-from fastadl.schema import TABLES, BoolArray, Int64Array, IntArray
+from fastadl.schema import SUM_BOUND, TABLES, BoolArray, Int64Array, IntArray
 
-__all__ = ["Table"]
+__all__ = ["Table", "is_text"]
 
 #: Python types whose lists polars takes without changing a value.
-_PLAIN = (str, int, float, bool, Decimal)
+_PLAIN = (str, int, float, bool)
+_WITHIN = "an integer within ±2^62"
 
 
 class Table:
@@ -150,28 +150,27 @@ class Table:
             self.refuse(int(rows[0]), series.name, f"give {wanted}, not {series.dtype}")
 
     def text(self, column: str, *, nulls: bool = False) -> pl.Series:
-        """A column of texts that are not empty, as String or, with `codes` in mind, Categorical or Enum."""
-        series = self.series(column, nulls=nulls)
-        if series.dtype == pl.Object:
-            series = self._checked(series, lambda value: isinstance(value, str), "a text")
-            series = pl.Series(column, series.to_list(), pl.String)
-        elif series.dtype == pl.Null:
-            series = series.cast(pl.String)
-        elif not isinstance(series.dtype, (pl.String, pl.Categorical, pl.Enum)):
-            self.refuse_dtype(series, "texts (String)")
-            return series[:0].cast(pl.String)
-        if series.dtype == pl.String:
-            self.refuse((series == "").fill_null(False).to_numpy(), column, "give a text that is not empty")
+        """A column of texts, none of them empty, as String."""
+        series = self._texts(column, nulls).cast(pl.String)
+        self.refuse((series == "").fill_null(False).to_numpy(), column, "give a text that is not empty")
         return series[: self.height]
 
     def codes(self, column: str, choices: Sequence[str], remedy: Callable[[str], str]) -> IntArray:
         """Positions of texts among a few choices: int32; others are refused."""
-        series = self.text(column)
-        codes = (
-            series.cast(pl.Enum(choices), strict=False).to_physical().cast(pl.Int32).fill_null(-1).to_numpy()
-        )
-        self.refuse(codes < 0, column, lambda row: remedy(self.cell(column, row)))
-        return codes[: self.height]
+        codes = self._texts(column, nulls=False).cast(pl.Enum(choices), strict=False).to_physical()
+        found = codes.cast(pl.Int32).fill_null(-1).to_numpy()
+        self.refuse(found < 0, column, lambda row: remedy(self.cell(column, row)))
+        return found[: self.height]
+
+    def _texts(self, column: str, nulls: bool) -> pl.Series:
+        series = self.series(column, nulls=nulls)
+        if series.dtype == pl.Object:
+            series = self._checked(series, is_text, "a text")
+            return pl.Series(column, series.to_list(), pl.String)
+        if isinstance(series.dtype, (pl.String, pl.Categorical, pl.Enum, pl.Null)):
+            return series
+        self.refuse_dtype(series, "texts (String)")
+        return series[:0].cast(pl.String)
 
     def integers(self, column: str) -> Int64Array:
         """A column of integers, as int64."""
@@ -180,19 +179,28 @@ class Table:
             series = self._checked(
                 series, lambda value: isinstance(value, int) and not isinstance(value, bool), "an integer"
             )
-            series = pl.Series(column, series.to_list(), pl.Int128)
+            series = self._checked(series, lambda value: abs(value) <= SUM_BOUND, _WITHIN)
+            series = pl.Series(column, series.to_list(), pl.Int64)
         if not series.dtype.is_integer() and len(series):
             self.refuse_dtype(series, "integers (Int64)")
             return np.empty(0, np.int64)
         whole = series.cast(pl.Int64, strict=False)
         if whole.null_count():
-            self.refuse(whole.is_null().to_numpy(), column, "give an integer within ±2^62")
+            self.refuse(whole.is_null().to_numpy(), column, f"give {_WITHIN}")
         return whole[: self.height].to_numpy()
 
     def _checked(self, series: pl.Series, fits: Callable[[Any], bool], wanted: str) -> pl.Series:
         bad = [value is not None and not fits(value) for value in series.to_list()]
         self.refuse(np.array(bad, np.bool_), series.name, f"give {wanted}")
         return series[: self.height]
+
+
+def is_text(value: object) -> bool:
+    """Whether a value is a text that can be written as UTF-8."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeError:
+        return False
 
 
 def _columns(name: str, data: Any) -> dict[str, Any]:
@@ -226,7 +234,7 @@ def _series(name: str, values: Any) -> pl.Series:
     if not kinds or (len(kinds) == 1 and kinds.issubset(_PLAIN)):
         try:
             return pl.Series(name, values)
-        except (TypeError, OverflowError, pl.exceptions.PolarsError):  # integers beyond 128 bits
+        except (TypeError, OverflowError, UnicodeError):  # integers beyond 128 bits, half a surrogate pair
             pass
     return pl.Series(name, values, dtype=pl.Object)
 

@@ -10,12 +10,14 @@ from numba import prange
 from fastadl.kernels._jit import kernel, parallel
 from fastadl.kernels.layout import locate
 from fastadl.kernels.mark import margin
-from fastadl.kernels.wide import muldiv
+from fastadl.kernels.wide import add, divide, muldiv, multiply, whole
 
-__all__ = ["Exact", "evaluate", "exact_margin", "exact_sum"]
+__all__ = ["Exact", "evaluate", "exact_margin", "exact_sum", "row_margin", "row_value", "split_floor"]
 
 _EPSILON = 2.0**-53
 _CHUNK = 1024
+#: Bound on the relative error of a pair of float64 after a few operations.
+_ROUNDING = 1e-29
 #: Denominators below this can be added up over a thousand rows in 62 bits.
 _COMMON = 1 << 52
 
@@ -24,11 +26,13 @@ class Exact(NamedTuple):
     """Unit values and tiers in whole numbers.
 
     ``|unit value| = units / per`` atoms per lot, negative for an inverse contract. ``per`` is 0 where 62 bits
-    are not enough; such an account is left to unlimited integers.
+    are not enough; then the pair ``high + low``, good to 2^-105, has to do.
     """
 
     units: Any  # int64 (instruments)
     per: Any  # int64 (instruments)
+    high: Any  # float64 (instruments)  |unit value|
+    low: Any  # float64 (instruments)
     inverse: Any  # bool (instruments)
     start: Any  # int32 (instruments + 1)
     rate_units: Any  # int64 (tiers)   rate · unit
@@ -80,11 +84,28 @@ def evaluate(rows, slots, unit, margins, out):
 
 
 @kernel
-def _settle(total, fraction, numerator, common, loose):
+def row_value(lots, instrument, exact):
+    """Value at mark of signed lots as a pair of float64, good to 2^-100."""
+    sign = -1.0 if (lots < 0) != exact.inverse[instrument] else 1.0
+    value = multiply(whole(abs(lots)), (exact.high[instrument], exact.low[instrument]))
+    return sign * value[0], sign * value[1]
+
+
+@kernel
+def split_floor(x):
+    """Whole part (int64) and fraction of a pair of float64."""
+    down = np.floor(x[0])
+    rest = (x[0] - down) + x[1]
+    more = np.floor(rest)
+    return int(down) + int(more), rest - more
+
+
+@kernel
+def _settle(total, fraction, numerator, common, loose, size):
     """Floor of the sum, whether anything was cut off, and whether that is sure.
 
-    Fractions of one denominator are summed exactly in `numerator`; those of several only in float64, which
-    is not enough next to a whole number.
+    Fractions of one denominator are summed exactly in `numerator`; others only in float64, which is not
+    enough next to a whole number. `size` bounds what was added up.
     """
     if not loose:
         return total, False, True
@@ -92,7 +113,8 @@ def _settle(total, fraction, numerator, common, loose):
         extra = numerator // common
         return total + extra, numerator > extra * common, True
     extra = int(np.floor(fraction))
-    return total + extra, True, 1e-9 < fraction - extra < 1.0 - 1e-9
+    error = 1e-12 + size * _ROUNDING
+    return total + extra, True, error < fraction - extra < 1.0 - error
 
 
 @parallel
@@ -123,69 +145,89 @@ def exact_sum(rows, slots, exact, gross, floor, sure):
             common = np.int64(-1)
             fraction = 0.0
             size = 0.0
-            fits = True
             loose = False
             for _ in range(rows.group_rows[g]):
                 lots = int(rows.lots[at])
                 if lots != 0:
                     instrument = rows.leg[at] >> 1
-                    per = exact.per[instrument]
-                    size += abs(rows.lots[at]) * (exact.units[instrument] / max(per, 1))
-                    size += abs(float(rows.entry[at]))
-                    if per == 0 or size > 4e18:
-                        fits = False
+                    size += abs(rows.lots[at]) * exact.high[instrument] + abs(float(rows.entry[at]))
+                    if size > 4e18:
                         break
                     if gross:
-                        lots = abs(lots)
-                    elif exact.inverse[instrument]:
-                        lots = -lots
-                    value, rest = muldiv(lots, exact.units[instrument], per)
+                        lots = abs(lots) if not exact.inverse[instrument] else -abs(lots)
+                    value, rest, per, part = _whole_value(lots, instrument, exact)
                     total += value if gross else value - rows.entry[at]
-                    loose = loose or rest > 0
-                    common = per if per < _COMMON and (common == -1 or common == per) else 0
+                    loose = loose or part > 0.0 or per == 0
+                    common = per if 0 < per < _COMMON and (common == -1 or common == per) else 0
                     if common > 0:
                         numerator += rest
-                    fraction += rest / per
+                    fraction += part
                 at += width
-            floor[s], _, settled = _settle(total, fraction, numerator, common, loose)
-            sure[s] = fits and settled
+            floor[s], _, settled = _settle(total, fraction, numerator, common, loose, size)
+            sure[s] = settled and size <= 4e18
 
 
 @kernel
-def _row_margin(lots, instrument, exact, notional, margins):
-    """Margin of a row as whole atoms, remainder and denominator; denominator 0 if it does not fit."""
+def _whole_value(lots, instrument, exact):
+    """Floor of the value of signed lots, what is left over `per`, `per` (0 if unknown), and it as float64."""
+    per = exact.per[instrument]
+    if per > 0:
+        signed = -lots if exact.inverse[instrument] else lots
+        value, rest = muldiv(signed, exact.units[instrument], per)
+        return value, rest, per, rest / per
+    value, part = split_floor(row_value(lots, instrument, exact))
+    return value, per, per, part
+
+
+@kernel
+def row_margin(lots, instrument, exact, margins):
+    """Margin of a row: whole part, remainder, its denominator (0 if unknown), it as float64, and if it is sure.
+
+    `lots` are unsigned.
+    """
+    value = row_value(-lots if exact.inverse[instrument] else lots, instrument, exact)
+    most = margin(value[0], instrument, margins)
+    slack = 16.0 * _EPSILON * (value[0] + most)
     per = exact.per[instrument]
     unit = exact.unit[instrument]
-    if per == 0 or unit == 0 or float(per) * unit > 1e15 or notional > 4e18:
-        return 0, 0, 0
-    scaled, rest = muldiv(lots, exact.units[instrument], per)
-    most = margin(notional, instrument, margins)
-    slack = 16.0 * _EPSILON * (notional + most)
     best = np.int64(0)
     best_rest = np.int64(0)
+    best_part = 0.0
+    over = per * unit if 0 < per < 1 << 50 and float(per) * unit < 1e15 else np.int64(0)
+    if unit == 0 or value[0] > 4e18:
+        return best, best_rest, over, best_part, False
     for t in range(exact.start[instrument], exact.start[instrument + 1]):
-        if margins.rate[t] * notional - margins.deduction[t] >= most - slack:
-            # (scaled + rest / per) · rate_units / unit − deduction_units / unit
-            share, left = muldiv(scaled, exact.rate_units[t], unit)
+        if margins.rate[t] * value[0] - margins.deduction[t] < most - slack:
+            continue
+        rest = np.int64(0)
+        if over > 0:
+            # (scaled + left / per) · rate_units / unit − deduction_units / unit, in whole numbers
+            scaled, left = muldiv(lots, exact.units[instrument], per)
+            share, more = muldiv(scaled, exact.rate_units[t], unit)
             minus = exact.deduction_units[t] // unit
-            over = exact.deduction_units[t] - minus * unit
-            numerator = (left - over) * per + rest * exact.rate_units[t]
-            whole = numerator // (per * unit)
-            amount = share - minus + whole
-            numerator -= whole * per * unit
-            if amount > best or (amount == best and numerator > best_rest):
-                best = amount
-                best_rest = numerator
-    return best, best_rest, per * unit
+            rest = (more - (exact.deduction_units[t] - minus * unit)) * per + left * exact.rate_units[t]
+            whole_part = rest // over
+            rest -= whole_part * over
+            amount = share - minus + whole_part
+            part = rest / over
+        else:
+            line = multiply(value, whole(exact.rate_units[t]))
+            line = add(line, whole(-exact.deduction_units[t]))
+            amount, part = split_floor(divide(line, whole(unit)))
+        if amount > best or (amount == best and part > best_part):
+            best = amount
+            best_rest = rest
+            best_part = part
+    return best, best_rest, over, best_part, True
 
 
 @parallel
-def exact_margin(rows, slots, unit, margins, exact, ceiling, sure):
+def exact_margin(rows, slots, margins, exact, ceiling, sure):
     """Maintenance margin of some accounts in whole atoms, rounded up.
 
     Parameters
     ----------
-    rows, slots, unit, margins : as in `evaluate`
+    rows, slots, margins : as in `evaluate`
     exact : Exact
     ceiling : int64 (n)
         Written.
@@ -208,19 +250,17 @@ def exact_margin(rows, slots, unit, margins, exact, ceiling, sure):
             for _ in range(rows.group_rows[g]):
                 lots = int(abs(rows.lots[at]))
                 if lots != 0:
-                    instrument = rows.leg[at] >> 1
-                    notional = abs(rows.lots[at] * unit[instrument])
-                    amount, rest, per = _row_margin(lots, instrument, exact, notional, margins)
-                    if per == 0 or total > 4e18:
-                        fits = False
-                        break
+                    amount, rest, per, part, known = row_margin(lots, rows.leg[at] >> 1, exact, margins)
                     total += amount
-                    loose = loose or rest > 0
-                    common = per if common == -1 or common == per else 0
+                    fits = fits and known and total < 4e18
+                    if not fits:
+                        break
+                    loose = loose or part > 0.0 or per == 0
+                    common = per if per > 0 and (common == -1 or common == per) else 0
                     if common > 0:
                         numerator += rest
-                    fraction += rest / per
+                    fraction += part
                 at += width
-            down, over, settled = _settle(total, fraction, numerator, common, loose)
+            down, over, settled = _settle(total, fraction, numerator, common, loose, float(total))
             ceiling[s] = down + 1 if over else down
             sure[s] = fits and settled

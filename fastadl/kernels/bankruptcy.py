@@ -8,9 +8,10 @@ import numpy as np
 from numba import prange
 
 from fastadl.kernels._jit import kernel, parallel
+from fastadl.kernels.account import row_value, split_floor
 from fastadl.kernels.mark import margin
 from fastadl.kernels.money import release
-from fastadl.kernels.wide import add, divide, muldiv, multiply, whole
+from fastadl.kernels.wide import add, divide, multiply, whole
 
 __all__ = ["Work", "bankruptcy_values", "net_hedges"]
 
@@ -60,77 +61,87 @@ def net_hedges(start, row, slots, rows, pair_lots, pair_pnl):
 
 @kernel
 def _wide_margin(notional, instrument, margins, exact):
-    """Margin of a row in two parts, and whether it is sure."""
+    """Margin of a row as a pair of float64, and whether it is sure."""
     most = margin(notional[0], instrument, margins)
     slack = 16.0 * _EPSILON * (notional[0] + most)
     best = (0.0, 0.0)
-    sure = exact.unit[instrument] > 0
-    if not sure:
-        return best, sure
+    if exact.unit[instrument] == 0:
+        return best, False
     unit = whole(exact.unit[instrument])
     for t in range(exact.start[instrument], exact.start[instrument + 1]):
-        line = margins.rate[t] * notional[0] - margins.deduction[t]
-        if line < most - slack:
+        if margins.rate[t] * notional[0] - margins.deduction[t] < most - slack:
             continue
         if exact.rate_units[t] == 0 and exact.deduction_units[t] == 0:
             continue
         if most <= slack:
             return best, False
         amount = multiply(notional, whole(exact.rate_units[t]))
-        minus = whole(exact.deduction_units[t])
-        amount = divide(add(amount, (-minus[0], -minus[1])), unit)
+        amount = divide(add(amount, whole(-exact.deduction_units[t])), unit)
         if amount[0] > best[0] or (amount[0] == best[0] and amount[1] > best[1]):
             best = amount
-    return best, sure
+    return best, True
 
 
 @kernel
-def _split_floor(x):
-    """Whole part and fraction of a two-part number."""
-    down = np.floor(x[0])
-    rest = (x[0] - down) + x[1]
-    more = np.floor(rest)
-    return int(down) + int(more), rest - more
-
-
-@kernel
-def _shares(first, last, total, weight, part, left, value, fraction):
-    """Shares of the shortfall by weight: floors in `value`, remainders in `fraction`; False if unsure."""
-    weights = (0.0, 0.0)
+def _split(first, last, total, work, by_notional, margins, exact, value):
+    """Bankruptcy values of one account's rows; False if that takes unlimited integers."""
+    count = last - first
+    worth = np.empty((2, count))
+    weight = np.empty((2, count))
+    weightless = True
     shortfall = whole(total)
-    for r in range(first, last):
-        weights = add(weights, (weight[0, r - first], weight[1, r - first]))
-        shortfall = add(shortfall, (-left[0, r - first], -left[1, r - first]))
+    for i in range(count):
+        instrument = work.leg[first + i] >> 1
+        worth[0, i], worth[1, i] = row_value(work.lots[first + i], instrument, exact)
+        sign = -1.0 if worth[0, i] < 0.0 else 1.0
+        notional = (sign * worth[0, i], sign * worth[1, i])
+        shortfall = add(shortfall, (-worth[0, i], -worth[1, i]))
+        weight[0, i], weight[1, i] = notional
+        if not by_notional:
+            needed, sure = _wide_margin(notional, instrument, margins, exact)
+            if not sure:
+                return False
+            weight[0, i], weight[1, i] = needed
+            weightless = weightless and needed[0] == 0.0
+    if weightless:
+        for i in range(count):
+            sign = -1.0 if worth[0, i] < 0.0 else 1.0
+            weight[0, i] = sign * worth[0, i]
+            weight[1, i] = sign * worth[1, i]
+    weights = (0.0, 0.0)
+    for i in range(count):
+        weights = add(weights, (weight[0, i], weight[1, i]))
+    fraction = np.empty(count)
     missing = total
-    for r in range(first, last):
-        share = multiply(shortfall, (weight[0, r - first], weight[1, r - first]))
-        share = divide(share, weights)
-        if abs(share[0]) > 2e18:
+    for i in range(count):
+        share = divide(multiply(shortfall, (weight[0, i], weight[1, i])), weights)
+        size = abs(share[0]) + abs(worth[0, i])
+        down, over = split_floor(add(share, (worth[0, i], worth[1, i])))
+        tolerance = 1e-11 + size * 1e-27
+        if size > 2e18 or over < tolerance or over > 1.0 - tolerance:
             return False
-        # what the floor of the row's value left over, plus the share
-        rest = add(share, (left[0, r - first], left[1, r - first]))
-        down, over = _split_floor(add(rest, (-float(part[r - first]), 0.0)))
-        tolerance = 1e-11 + abs(share[0]) * 1e-27 + abs(left[0, r - first]) * 1e-27
-        if over < tolerance or over > 1.0 - tolerance:
-            return False
-        value[r] = part[r - first] + down
-        fraction[r - first] = over
-        missing -= value[r]
-    if missing < 0 or missing > last - first:
-        return False
+        value[first + i] = down
+        fraction[i] = over
+        missing -= down
+    return 0 <= missing <= count and _hand_out(missing, fraction, value[first:last])
+
+
+@kernel
+def _hand_out(missing, fraction, value):
+    """One more to the largest fractions; False where two are too close to tell apart."""
     for _ in range(missing):
         best = 0
         second = -1.0
-        for i in range(1, last - first):
+        for i in range(1, fraction.shape[0]):
             if fraction[i] > fraction[best]:
                 second = fraction[best]
                 best = i
             elif fraction[i] > second:
                 second = fraction[i]
-        if second >= 0.0 and fraction[best] - second < 1e-9:
+        if fraction[best] - second < 1e-9:
             return False
-        value[first + best] += 1
-        fraction[best] = -1.0
+        value[best] += 1
+        fraction[best] = -2.0
     return True
 
 
@@ -165,42 +176,3 @@ def bankruptcy_values(work, by_notional, margins, exact, value, sure):
             elif last - first > 1:
                 sure[a] = _split(first, last, total, work, by_notional, margins, exact, value)
 
-
-@kernel
-def _split(first, last, total, work, by_notional, margins, exact, value):
-    count = last - first
-    weight = np.zeros((2, count))
-    left = np.empty((2, count))
-    part = np.empty(count, np.int64)
-    weightless = True
-    for r in range(first, last):
-        i = r - first
-        instrument = work.leg[r] >> 1
-        per = exact.per[instrument]
-        if per == 0:
-            return False
-        lots = -work.lots[r] if exact.inverse[instrument] else work.lots[r]
-        if abs(float(lots)) * (exact.units[instrument] / per) > 2e18:
-            return False
-        down, rest = muldiv(lots, exact.units[instrument], per)
-        part[i] = down
-        exact_value = add(whole(down), divide(whole(rest), whole(per)))
-        left[0, i] = exact_value[0]
-        left[1, i] = exact_value[1]
-        sign = -1.0 if exact_value[0] < 0.0 else 1.0
-        if not by_notional:
-            needed, sure = _wide_margin(
-                (sign * exact_value[0], sign * exact_value[1]), instrument, margins, exact
-            )
-            if not sure:
-                return False
-            weight[0, i] = needed[0]
-            weight[1, i] = needed[1]
-            weightless = weightless and needed[0] == 0.0
-    if weightless:
-        for i in range(count):
-            sign = -1.0 if left[0, i] < 0.0 else 1.0
-            weight[0, i] = sign * left[0, i]
-            weight[1, i] = sign * left[1, i]
-    fraction = np.empty(count)
-    return _shares(first, last, total, weight, part, left, value, fraction)

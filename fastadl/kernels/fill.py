@@ -7,11 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastadl.kernels._jit import kernel
+from fastadl.kernels.account import row_value
 from fastadl.kernels.layout import locate
 from fastadl.kernels.money import close
-from fastadl.kernels.wide import add, ceil_scaled, divide, muldiv, multiply, whole
+from fastadl.kernels.wide import add, ceil_scaled, divide, multiply, whole
 
-__all__ = ["Bankrupt", "Fills", "Ranked", "fill"]
+__all__ = ["DONE", "FULL", "UNSURE", "Bankrupt", "Fills", "Ranked", "fill"]
+
+#: Answers of `fill`.
+DONE, UNSURE, FULL = 0, 1, 2
+
+#: Bound on the relative error of sums, products and quotients of pairs of float64.
+_ROUNDING = 1e-28
 
 
 class Bankrupt(NamedTuple):
@@ -76,8 +83,9 @@ def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
 
     Returns
     -------
-    bool
-        True when all is done; False when this pair's cut takes unlimited integers.
+    int
+        `DONE`; `UNSURE` when this pair's cut takes unlimited integers; `FULL` when `fills` has no place left
+        (cut candidates may be met again by every bankrupt row).
     """
     for i in range(place[0], bankrupt.row.shape[0]):
         c = max(place[1], place[4])
@@ -96,9 +104,14 @@ def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
                 if most < 0:
                     place[0] = i
                     place[1] = c
-                    return False
+                    return UNSURE
                 lots = min(lots, most)
             if lots > 0:
+                if place[2] == fills.lots.shape[0]:
+                    place[0] = i
+                    place[1] = c
+                    place[3] = lots
+                    return FULL
                 done = bankrupt.done[i]
                 value = _paid(bankrupt, i, done + lots, side, transfer) - (
                     _paid(bankrupt, i, done, side, transfer) if done > 0 else 0
@@ -116,7 +129,7 @@ def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
             c += 1
         place[1] = 0
     place[0] = bankrupt.row.shape[0]
-    return True
+    return DONE
 
 
 @kernel
@@ -124,23 +137,17 @@ def _affordable(bankrupt, i, slot, rows, side, transfer, exact, lots):
     """Lots the counterparty can pay for and stay above zero, or −1 if that takes unlimited integers."""
     instrument = rows.leg[bankrupt.row[i]] >> 1
     all_lots = bankrupt.lots[i]
-    if not bankrupt.whole_value[i]:
-        if transfer[0] == exact.units[instrument] and transfer[1] == exact.per[instrument]:
-            return lots
-    down, rest = muldiv(side * all_lots, exact.units[instrument], max(exact.per[instrument], 1))
-    if exact.per[instrument] == 0:
-        return -1
-    mark = add(whole(down), divide(whole(rest), whole(exact.per[instrument])))
     if bankrupt.whole_value[i]:
         price = whole(bankrupt.value[i])
+    elif transfer[0] == exact.units[instrument] and transfer[1] == exact.per[instrument]:
+        return lots
     else:
-        down, rest = muldiv(side * all_lots, transfer[0], transfer[1])
-        price = add(whole(down), divide(whole(rest), whole(transfer[1])))
-    loss = add(price, (-mark[0], -mark[1]))
-    size = abs(price[0]) + abs(mark[0])
-    if loss[0] <= size * 1e-28:
-        # nothing is lost at mark, or too little to tell apart
-        return lots if loss[0] <= -size * 1e-28 or (size == 0.0) else -1
+        price = divide(multiply(whole(side * all_lots), whole(transfer[0])), whole(transfer[1]))
+    worth = row_value(all_lots if rows.lots[bankrupt.row[i]] > 0.0 else -all_lots, instrument, exact)
+    loss = add(price, (-worth[0], -worth[1]))
+    unsure = 1e-9 + (abs(price[0]) + abs(worth[0])) * _ROUNDING
+    if loss[0] <= unsure:
+        return lots if loss[0] < -unsure else -1
     free = whole(rows.cash[slot] - 1)
     g = locate(rows.group_slot, slot)
     width = rows.group_slot[g + 1] - rows.group_slot[g]
@@ -149,15 +156,12 @@ def _affordable(bankrupt, i, slot, rows, side, transfer, exact, lots):
     for _ in range(rows.group_rows[g]):
         held = int(rows.lots[at])
         if held != 0:
-            other = rows.leg[at] >> 1
-            if exact.per[other] == 0:
-                return -1
-            down, rest = muldiv(-held if exact.inverse[other] else held, exact.units[other], exact.per[other])
-            free = add(free, whole(down - rows.entry[at]))
-            free = add(free, divide(whole(rest), whole(exact.per[other])))
-            size += abs(float(down)) + abs(float(rows.entry[at]))
+            value = row_value(held, rows.leg[at] >> 1, exact)
+            free = add(free, add(value, whole(-rows.entry[at])))
+            size += abs(value[0]) + abs(float(rows.entry[at]))
         at += width
-    if abs(free[0]) < 1e-9 + size * 1e-27:
+    error = 1e-9 + size * _ROUNDING
+    if abs(free[0]) < error:
         return -1
     if free[0] < 0.0:
         return 0
@@ -165,7 +169,7 @@ def _affordable(bankrupt, i, slot, rows, side, transfer, exact, lots):
     if most[0] > float(lots) + 1.0:
         return lots
     nearest = np.rint(most[0])
-    tolerance = 1e-9 + size * 1e-27 * all_lots / loss[0]
+    tolerance = 1e-9 + error * all_lots / loss[0] + most[0] * unsure / loss[0]
     if nearest >= 1.0 and abs((most[0] - nearest) + most[1]) < tolerance:
         return -1
     return int(np.floor(most[0]))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from fastadl.kernels._jit import kernel
-from fastadl.kernels.money import close, take, value_floor
+from fastadl.kernels.account import row_value
+from fastadl.kernels.money import close, take
 from fastadl.kernels.wide import add, divide, muldiv, multiply, whole
 
 __all__ = ["DEBT", "DONE", "LOTS", "ROOM", "takeover"]
 
 #: Answers of `takeover`: finished; the room must be told exactly; so must the lots that fit, or the debt paid.
 DONE, ROOM, LOTS, DEBT = 0, 1, 2, 3
+
+#: Bound on the relative error of sums, products and quotients of pairs of float64.
+_ROUNDING = 1e-28
 
 
 @kernel
@@ -72,10 +76,8 @@ def takeover(work, members, currency, left, value, rows, exact, reserve, room, p
                 if fits > 0:
                     free = _take_row(work, a, r, fits, left, value, rows, exact, reserve, free)
                     taken[r] = fits
-                    if exact.per[work.leg[r] >> 1] == 0:
-                        place[0] = m
-                        place[1] = r - work.start[a] + 1
-                        return ROOM
+                    worth = row_value(fits, work.leg[r] >> 1, exact)
+                    room[2] += abs(worth[0]) * _ROUNDING
             if left[r] > 0:
                 open_rows += 1
         place[1] = 0
@@ -103,6 +105,7 @@ def takeover(work, members, currency, left, value, rows, exact, reserve, room, p
 
 @kernel
 def _take_row(work, a, r, fits, left, value, rows, exact, reserve, free):
+    """Move lots and money of one takeover; returns the room that is left."""
     instrument = work.leg[r] >> 1
     side = 1 if work.lots[r] > 0 else -1
     pays, _ = muldiv(value[r], fits, left[r])
@@ -112,28 +115,25 @@ def _take_row(work, a, r, fits, left, value, rows, exact, reserve, free):
     )
     left[r] -= fits
     value[r] -= pays
-    if exact.per[instrument] == 0:
-        return free
-    worth, rest = value_floor(side * fits, instrument, exact)
-    return add(free, add(whole(worth - pays), divide(whole(rest), whole(exact.per[instrument]))))
+    return add(free, add(whole(-pays), row_value(side * fits, instrument, exact)))
 
 
 @kernel
 def _fitting(work, r, lots, value, exact, free, error):
     """Lots that fit into the room, or −1 if that takes unlimited integers."""
-    instrument = work.leg[r] >> 1
-    if exact.per[instrument] == 0 or not free[0] > 1e-6 + error:
+    if not free[0] > 1e-6 + error:
         return -1
     side = 1 if work.lots[r] > 0 else -1
-    worth, rest = value_floor(side * lots, instrument, exact)
-    if value <= worth:
-        return lots
-    loss = add(whole(value - worth), divide(whole(-rest), whole(exact.per[instrument])))
+    worth = row_value(side * lots, work.leg[r] >> 1, exact)
+    loss = add(whole(value), (-worth[0], -worth[1]))
+    unsure = 1e-9 + abs(worth[0]) * _ROUNDING
+    if loss[0] <= unsure:
+        return lots if loss[0] < -unsure else -1
     many = divide(multiply(free, whole(lots)), loss)
     if many[0] > float(lots) + 1.0:
         return lots
     nearest = np.rint(many[0])
-    tolerance = 1e-9 + nearest * 1e-20 + error * lots / loss[0]
+    tolerance = 1e-9 + (error + unsure) * lots / loss[0]
     if nearest >= 1.0 and abs((many[0] - nearest) + many[1]) < tolerance:
         return -1
     return min(lots, int(np.floor(many[0])))

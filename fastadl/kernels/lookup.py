@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastadl.kernels._jit import kernel
 
-__all__ = ["find", "index"]
+__all__ = ["expand", "find", "index"]
 
 
 @kernel
@@ -53,3 +53,21 @@ def find(hashes, table, wanted, out):
                 out[i] = table[at]
                 break
             at = (at + 1) & mask
+
+
+@kernel
+def expand(starts, values, out):
+    """One value per run, repeated along the run.
+
+    Parameters
+    ----------
+    starts : bool (rows)
+        Whether a run starts; true for the first row.
+    values : int32 (runs)
+    out : int32 (rows)
+    """
+    run = -1
+    for i in range(starts.shape[0]):
+        if starts[i]:
+            run += 1
+        out[i] = values[run]

@@ -98,6 +98,12 @@ def guard_slots(rows, ceiling, margins, slots, out):
         out[slots[s]] = _guard(slots[s], locate(rows.group_slot, slots[s]), rows, ceiling, margins)
 
 
+@kernel
+def _column(lots, leg, weight, room):
+    for i in range(room.shape[0]):
+        room[i] += lots[i] * weight[leg[i]]
+
+
 @parallel
 def scan(rows, guard, weight, blocks, found, count):
     """Accounts that the first-tier pass cannot clear.
@@ -120,18 +126,17 @@ def scan(rows, guard, weight, blocks, found, count):
         size = blocks[b, 2] - first
         width = rows.group_slot[g + 1] - rows.group_slot[g]
         at = rows.group_row[g] + first - rows.group_slot[g]
-        room = guard[first : first + size].copy()
-        for _ in range(rows.group_rows[g]):
-            lots = rows.lots[at : at + size]
-            leg = rows.leg[at : at + size]
-            for i in range(size):
-                room[i] += lots[i] * weight[leg[i]]
-            at += width
-        lowest = 0.0
+        room = np.empty(size)
         for i in range(size):
-            lowest = min(lowest, room[i])
+            room[i] = guard[first + i]
+        for _ in range(rows.group_rows[g]):
+            _column(rows.lots[at : at + size], rows.leg[at : at + size], weight, room)
+            at += width
+        below = 0
+        for i in range(size):
+            below += room[i] < 0.0
         many = 0
-        if lowest < 0.0:
+        if below > 0:
             for i in range(size):
                 if room[i] < 0.0:
                     found[first + many] = first + i

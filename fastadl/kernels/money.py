@@ -8,7 +8,7 @@ from fastadl.kernels._jit import kernel
 from fastadl.kernels.layout import locate
 from fastadl.kernels.wide import muldiv, trunc_scaled
 
-__all__ = ["Reserve", "close", "close_rows", "find_rows", "floors", "release", "take", "value_floor"]
+__all__ = ["Reserve", "close", "close_rows", "find_rows", "floors", "release", "take"]
 
 
 class Reserve(NamedTuple):
@@ -72,13 +72,6 @@ def take(lots, entry, instrument, side, taken, value):
     lots[instrument] += side * taken
     entry[instrument] += value
     return gained
-
-
-@kernel
-def value_floor(lots, instrument, exact):
-    """Value of signed lots at mark, rounded down (rule R15), and what was cut off, over `exact.per`."""
-    signed = -lots if exact.inverse[instrument] else lots
-    return muldiv(signed, exact.units[instrument], exact.per[instrument])
 
 
 @kernel

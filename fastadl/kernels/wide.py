@@ -22,6 +22,10 @@ __all__ = [
 
 #: Products up to here are computed directly; the float64 estimate is good to 2 parts in 2^53.
 _DIRECT = 9.0e18
+#: A float64 estimate of a quotient up to here is less than 4 off.
+_NEAR = 4503599627370496.0  # 2^52
+_SMALL = 1 << 58
+_LOW = (1 << 31) - 1
 _SPLIT = 134217729.0  # 2^27 + 1, Dekker's splitter
 
 
@@ -45,6 +49,37 @@ def muldiv(x, y, z):
         quotient = product // z
         return quotient, product - quotient * z
     size = abs(x)
+    estimate = float(size) * float(y) / float(z)
+    if estimate < _NEAR and z < _SMALL:
+        quotient, remainder = _from_estimate(size, y, z, int(estimate))
+    else:
+        quotient, remainder = _bit_by_bit(size, y, z)
+    if x < 0:
+        if remainder > 0:
+            return -quotient - 1, z - remainder
+        return -quotient, remainder
+    return quotient, remainder
+
+
+@kernel
+def _from_estimate(x, y, z, quotient):
+    """Quotient and remainder from a quotient less than 4 off; ``x·y − quotient·z`` in limbs of 31 bits."""
+    low = (x & _LOW) * (y & _LOW) - (quotient & _LOW) * (z & _LOW)
+    middle = (x >> 31) * (y & _LOW) + (x & _LOW) * (y >> 31)
+    middle = middle - ((quotient >> 31) * (z & _LOW) + (quotient & _LOW) * (z >> 31)) + (low >> 31)
+    high = (x >> 31) * (y >> 31) - (quotient >> 31) * (z >> 31) + (middle >> 31)
+    remainder = (((middle & _LOW) << 31) | (low & _LOW)) + (high << 62)
+    while remainder < 0:
+        remainder += z
+        quotient -= 1
+    while remainder >= z:
+        remainder -= z
+        quotient += 1
+    return quotient, remainder
+
+
+@kernel
+def _bit_by_bit(size, y, z):
     step = size // z
     rest = size - step * z
     quotient = size - size
@@ -61,10 +96,6 @@ def muldiv(x, y, z):
             if remainder >= z:
                 remainder -= z
                 quotient += 1
-    if x < 0:
-        if remainder > 0:
-            return -quotient - 1, z - remainder
-        return -quotient, remainder
     return quotient, remainder
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Number", "money", "print_result", "table"]
+__all__ = ["Number", "checks", "money", "print_result", "table"]
 
 #: One row of a list of rule R71.
 Entry: TypeAlias = dict[str, Any]
@@ -217,15 +217,16 @@ def _after(result: Entry) -> Iterator[RenderableType]:
         )
     else:
         yield Text("No position is open.\n")
-    yield _checks(result)
+    yield checks(result["checks"])
+    if not result["balanced"]:
+        yield Text("The lots of some symbol do not sum to zero.", style="yellow")
 
 
-def _checks(result: Entry) -> Text:
+def checks(laws: Mapping[str, bool]) -> Text:
+    """One line that says of every conservation law whether it holds."""
     line = Text("Conservation:")
-    for law, held in result["checks"].items():
+    for law, held in laws.items():
         line.append(f"  {law.replace('_', ' ')} ").append(
             "ok" if held else "BROKEN", style="green" if held else "bold red"
         )
-    if not result["balanced"]:
-        line.append("\nThe lots of some symbol do not sum to zero.", style="yellow")
     return line

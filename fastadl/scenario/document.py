@@ -7,11 +7,13 @@ Values are checked where they are used: numbers, references and duplicates by `f
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from fastadl.decimals import plain
 from fastadl.errors import InputError
 from fastadl.policy.model import nearest
 from fastadl.scenario.text import Path
@@ -125,21 +127,17 @@ def read(tree: Any) -> Document:
 
 def tables(document: Document) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Instruments, accounts and positions as columns of texts, ready for `fastadl.io.tables`."""
-    instruments, accounts, positions = document.instruments, document.accounts, document.positions
-    currency = document.currency
+    instruments, accounts = document.instruments, document.accounts
     return (
         {
             **_columns(instruments, ("symbol", "kind", "contract_size", "lot", "mark")),
             "tiers": [[_tier(tier) for tier in item.tiers] for item in instruments],
-            "currency": [currency.code] * len(instruments),
-            "decimals": [currency.decimals] * len(instruments),
         },
         {
             **_columns(accounts, ("id", "cash", "owner", "margin_mode")),
             "adl_tier": [account.adl_tier for account in accounts],
-            "currency": [currency.code] * len(accounts),
         },
-        _columns(positions, ("account", "symbol", "qty", "entry_price", "entry_value")),
+        _columns(document.positions, ("account", "symbol", "qty", "entry_price", "entry_value")),
     )
 
 
@@ -179,4 +177,5 @@ def _refusal(tree: Any, message: str) -> InputError:
 
 def json_text(value: object) -> str:
     """A value as the file spells it; a text without its quotes."""
+    value = plain(value) if isinstance(value, Fraction) else value
     return value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()

@@ -15,13 +15,16 @@ from msgspec import UNSET
 
 from fastadl import io
 from fastadl.book import Book
+from fastadl.contracts import Instrument, Kind
 from fastadl.decimals import plain
 from fastadl.engine import Engine, Report
 from fastadl.engine.prices import given_prices
-from fastadl.errors import InputError
+from fastadl.engine.results import Tick
+from fastadl.errors import BoundsError, InputError
 from fastadl.policy import AdlPolicy, Fund, Liquidity
 from fastadl.scenario import document, text
 from fastadl.scenario.show import LISTS, Printer
+from fastadl.schema import SUM_BOUND
 
 __all__ = ["Run", "Scenario", "Step"]
 
@@ -140,20 +143,19 @@ class Scenario:
         self.fund = Fund.of(content.fund)
         self.fund.cash_atoms(self.decimals)
         self.fund.min_equity_atoms(self.decimals)
-        for i, position in enumerate(content.positions):
-            if (position.entry_price is UNSET) == (position.entry_value is UNSET):
-                raise InputError(
-                    ("positions", i), self._tree["positions"][i], "give one of entry_price and entry_value"
-                )
-        self.book = Book._from_columns(*io.tables(*document.tables(content)))
+        columns = io.tables(*document.tables(content), currency=self.currency, decimals=self.decimals)
+        self.book = Book._from_columns(*columns)
         self.liquidity = Liquidity.of(content.liquidity)
         if self.liquidity is not None:
             self.liquidity.depth_lots(self.book.instruments)
+        instruments, _, rows = self.book.columns()
+        self._most_lots = np.zeros(len(instruments), np.int64)
+        np.maximum.at(self._most_lots, rows.instrument, np.abs(rows.lots))
+        self._marks({item.symbol: item.mark for item in instruments if item.mark is not None}, None)
         self.steps = tuple(self._steps(content))
 
     def _steps(self, content: document.Document) -> Iterator[Step]:
         time = 0
-        symbols = self.book.instruments.symbols
         for i, tick in enumerate(content.ticks):
             if tick.time is not UNSET:
                 if tick.time < time:
@@ -161,21 +163,35 @@ class Scenario:
                         ("ticks", i, "time"), tick.time, f"times do not fall: give {time} or more"
                     )
                 time = tick.time
-            try:
-                prices = given_prices(self.book.instruments, tick.marks)
-            except InputError as error:
-                path = ("ticks", i, "marks", *error.path[1:])
-                raise type(error)(path, error.value, error.remedy) from None
-            marks = {symbols[code]: price for code, price in prices.items()}
+            marks = self._marks(tick.marks, i)
             if i == 0:
                 self._refuse_unmarked(marks)
             yield Step(time, marks)
 
+    def _marks(self, given: Mapping[str, Any], tick: int | None) -> dict[str, Fraction]:
+        """Marks by symbol, exactly: those of a tick, or the instruments' own."""
+        instruments = self.book.instruments
+
+        def place(symbol: str) -> text.Path:
+            if tick is None:
+                return ("instruments", instruments.code[symbol], "mark")
+            return ("ticks", tick, "marks", symbol)
+
+        try:
+            prices = given_prices(instruments, given)
+        except InputError as error:
+            raise type(error)(place(str(error.path[1])), error.value, error.remedy) from None
+        for code, price in prices.items():
+            if int(self._most_lots[code]) * abs(instruments[code].unit_value(price)) > SUM_BOUND:
+                remedy = "no row may be worth more than 2^62 atoms (rule R1)"
+                raise BoundsError(place(instruments.symbols[code]), plain(price), remedy)
+        return {instruments.symbols[code]: price for code, price in prices.items()}
+
     def _refuse_unmarked(self, marks: Mapping[str, Fraction]) -> None:
-        for instrument in self.book.instruments:
-            if instrument.mark is None and instrument.symbol not in marks:
+        for item in self.book.instruments:
+            if item.mark is None and item.symbol not in marks:
                 raise InputError(
-                    ("ticks", 0, "marks", instrument.symbol),
+                    ("ticks", 0, "marks", item.symbol),
                     "missing",
                     "the first tick marks every symbol that has no mark of its own",
                 )
@@ -226,22 +242,23 @@ class Run:
         """The result object after the ticks done so far."""
         book = self.engine.book
         instruments, _, rows = book.columns()
-        unmarked = np.array([symbol not in self._marks for symbol in instruments.symbols], np.bool_)
-        unknown = rows.account[unmarked[rows.instrument]]  # accounts holding something without a mark
+        unmarked = np.isnan(self.engine.marks)
+        unknown = rows.account[unmarked[rows.instrument]]  # accounts that hold something without a mark
+        engine = self.engine
+        if unmarked.any():  # what the others are worth does not depend on these prices: one atom a lot
+            engine = engine.copy()
+            engine.mark(
+                {instruments.symbols[i]: _price_of_one_atom(instruments[i]) for i in np.flatnonzero(unmarked)}
+            )
         lots = np.zeros(len(instruments), np.int64)
         np.add.at(lots, rows.instrument, rows.lots)
         return {
             "currency": {"code": self.scenario.currency, "decimals": self.scenario.decimals},
             "policy": self.scenario.policy.choices(),
             "ticks": self._ticks,
-            "accounts": self._printer.accounts(
-                book,
-                self.engine.equity(),
-                self.engine.maintenance_margin(),
-                unknown,
-            ),
+            "accounts": self._printer.accounts(book, engine.equity(), engine.maintenance_margin(), unknown),
             "positions": self._printer.positions(book),
-            **self._printer.reserves(self.engine.reserves(), unknown),
+            **self._printer.reserves(engine.reserves(), unknown),
             "balanced": not lots.any(),
             "checks": self._checks,
         }
@@ -260,12 +277,20 @@ class Run:
         return {"tick": number, "time": time, "marks": marks, **self._printer.lists(report)}
 
     def _stacked(self, name: str) -> pl.DataFrame:
-        frames = []
-        for tick, report in zip(self._ticks, self._reports, strict=True):
-            place = [pl.lit(tick[key], pl.Int64).alias(key) for key in ("tick", "time")]
-            frame: pl.DataFrame = getattr(report, name)
-            frames.append(frame.select(*place, pl.all()))
+        reports = self._reports or [Report(Tick(0, 0, 1), self.engine.book, "none")]  # for its columns
+        frames: list[pl.DataFrame] = [
+            getattr(report, name).select(
+                pl.lit(report.tick, pl.Int64).alias("tick"),
+                pl.lit(report.time, pl.Int64).alias("time"),
+                pl.all(),
+            )
+            for report in reports
+        ]
         return pl.concat(frames)
+
+
+def _price_of_one_atom(instrument: Instrument) -> Fraction | None:
+    return instrument.price_of(Fraction(-1 if instrument.kind is Kind.INVERSE else 1))
 
 
 def _read(file: str) -> str:

@@ -197,9 +197,5 @@ def _walk(value: Any) -> Iterator[tuple[Path, Any]]:
 
 
 def _refuse_surrogates(text: str, path: Path) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            path, ascii(text), "give text of whole Unicode characters, no lone surrogates"
-        ) from None
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InputError(path, ascii(text), "give text of whole Unicode characters, no lone surrogates")

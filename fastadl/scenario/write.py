@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from fastadl.errors import InputError
+from fastadl import io
 
 __all__ = ["write_result"]
 
@@ -40,24 +38,9 @@ def write_result(
     InputError
         If the folder holds something, or cannot be written; then nothing is left behind.
     """
-    target = Path(os.path.abspath(folder))
-    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise InputError(("--out",), str(folder), "name a new or empty folder (rule R79)")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside.mkdir()
+    with io.new_folder(folder) as partial:
         text = msgspec.json.format(msgspec.json.encode(result), indent=1)
-        (beside / "result.json").write_bytes(text + b"\n")
+        (partial / "result.json").write_bytes(text + b"\n")
         for name, frame in frames.items():
-            frame.write_parquet(beside / f"{name}.parquet")
-        if target.exists():
-            target.rmdir()
-        os.replace(beside, target)
-    except OSError as error:
-        raise InputError(
-            ("--out",), str(folder), f"name a folder that can be written: {error.strerror or error}"
-        ) from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return target
+            frame.write_parquet(partial / f"{name}.parquet")
+    return Path(folder)

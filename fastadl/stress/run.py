@@ -60,7 +60,7 @@ class Stress:
     ----------
     positions : int
     accounts : int, optional
-        Two for every five positions unless given.
+        Unless given, two for every five positions, or more where there are fewer than three instruments.
     instruments : int
         The path's symbols come first; the others are those of `fastadl.synth.perpetuals`.
     shape : str
@@ -113,6 +113,8 @@ class Stress:
         fund = Fund.of(int(FUND * sum(interest) / 10**6) if self.fund is None else self.fund)
         liquidity = _liquidity(book.instruments, interest)
         seconds = perf_counter() - started
+        tell("compiling kernels", 0, len(path.times))
+        _compile(policy)
         engine = Engine(book, policy=policy, fund=fund, liquidity=liquidity, copy=False)
         kept = _Log(_Market(path, book.instruments), lists=out is not None)
         for at, time in enumerate(path.times):
@@ -144,11 +146,13 @@ class Stress:
         }
         if ladders is not None and not ladders.keys() & first.keys():
             raise InputError(("tiers",), str(self.tiers), f"give a file with tiers of {', '.join(first)}")
+        table = synth.perpetuals(self.instruments, marks=first, ladders=ladders)
+        most = max(-(-2 * self.positions // 5), -(-self.positions // len(table)))
         return synth.book(
             self.shape,
             positions=self.positions,
-            accounts=max(1, self.positions * 2 // 5) if self.accounts is None else self.accounts,
-            instruments=synth.perpetuals(self.instruments, marks=first, ladders=ladders),
+            accounts=most if self.accounts is None else self.accounts,
+            instruments=table,
             seed=self.seed,
         )
 
@@ -297,6 +301,15 @@ class _Log:
 
 def _silent(*_: object) -> None:
     """Progress that nobody watches."""
+
+
+def _compile(policy: AdlPolicy) -> None:
+    """A crash on a small book, so that no step of the real one waits for the compiler."""
+    book = synth.book("pareto", positions=200, accounts=80, instruments=2, seed=1)
+    liquidity = _liquidity(book.instruments, _open_interest(book))
+    engine = Engine(book, policy=policy, fund="1", liquidity=liquidity, copy=False)
+    engine.tick({"BTC-PERP": "30000", "ETH-PERP": "4500"})
+    engine.check()
 
 
 def _value(rows: pl.DataFrame) -> int:
