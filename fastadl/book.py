@@ -54,6 +54,9 @@ class Book:
         "slot",
     )
 
+    _id: pl.Series
+    _owner: pl.Series | None
+    _index: dict[str, int] | None
     instruments: Instruments
     rows: Rows
     slot: IntArray
@@ -152,7 +155,8 @@ class Book:
             who = -1 - owner[reserved]
             self.reserve_lots[who, positions.instrument[reserved]] = lots[reserved]
             self.reserve_entry[who, positions.instrument[reserved]] = entry[reserved]
-            owner, lots, entry, leg = (a[~reserved] for a in (owner, lots, entry, leg))
+            keep = ~reserved
+            owner, lots, entry, leg = owner[keep], lots[keep], entry[keep], leg[keep]
         self.slot, self.rows = _lay_out(instruments, accounts.cash, owner, leg, lots, entry)
         return self
 
@@ -229,8 +233,11 @@ class Book:
         )
 
     def columns(self) -> tuple[Instruments, AccountColumns, PositionColumns]:
-        """The book as flat columns: accounts in the order given, each account's open rows by (symbol, long
-        first), then those of fund and market."""
+        """The book as flat columns.
+
+        Accounts in the order given, each account's open rows by (symbol, long first), then those of fund and
+        market.
+        """
         rows = self.rows
         slot_of_row = _slots(rows)
         held = np.flatnonzero(rows.lots)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from numba.core import event
@@ -102,7 +103,17 @@ def _loads() -> dict[str, int]:
 
 
 def _policies() -> list[AdlPolicy]:
-    return [AdlPolicy.of({choice: value}) for choice, values in CHOICES.items() for value in values]
+    """Every value of every choice at least once."""
+    together = ("score", "allocation", "price", "split")
+    rows = zip_longest(*(CHOICES[choice] for choice in together))
+    mixed = [{c: value for c, value in zip(together, row, strict=True) if value is not None} for row in rows]
+    alone = [
+        {choice: value}
+        for choice, values in CHOICES.items()
+        if choice not in together
+        for value in values[1:]
+    ]
+    return [AdlPolicy.of(choices) for choices in (*mixed, *alone)]
 
 
 def _frames(number: Callable[[int], Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
 from functools import cached_property
@@ -54,7 +54,7 @@ class Instrument:
     symbol : str
     kind : Kind
     contract_size : Fraction
-        Linear and quanto: settlement currency per 1 contract per 1 of price. Inverse: face value of 1 contract.
+        Linear and quanto: settlement currency per 1 contract per 1 of price. Inverse: face of 1 contract.
     lot : Fraction
         Smallest step of quantity, in contracts.
     tiers : tuple of Tier
@@ -65,6 +65,11 @@ class Instrument:
         An atom is ``10**-decimals`` of the settlement currency.
     mark : Fraction, optional
         Mark price before the first tick.
+
+    Attributes
+    ----------
+    scale : Fraction
+        Atoms per lot per unit of price: the `c` of rule R2.
     """
 
     symbol: str
@@ -75,11 +80,10 @@ class Instrument:
     currency: str = "USD"
     decimals: int = 6
     mark: Fraction | None = None
+    scale: Fraction = field(init=False, repr=False, compare=False)
 
-    @property
-    def scale(self) -> Fraction:
-        """Atoms per lot per unit of price: the `c` of rule R2."""
-        return self.contract_size * self.lot * 10**self.decimals
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", self.contract_size * self.lot * 10**self.decimals)
 
     def unit_value(self, price: Fraction) -> Fraction:
         """Value of one lot at a price, in atoms, exactly (rule R2)."""
@@ -124,9 +128,7 @@ class Instruments(Sequence[Instrument]):
         Currency → decimals of currencies that no instrument settles in.
     """
 
-    def __init__(
-        self, instruments: Sequence[Instrument], decimals: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, instruments: Sequence[Instrument], decimals: Mapping[str, int] | None = None) -> None:
         self._items = tuple(instruments)
         self.symbols: tuple[str, ...] = tuple(item.symbol for item in self._items)
         #: symbol → position in ``symbols``

@@ -40,6 +40,10 @@ def exact(value: object) -> Fraction:
     ValueError
         If the value is not a finite number of one of these types.
     """
+    if type(value) is float:  # by far the most frequent
+        shown = repr(value)
+        if _DECIMAL.match(shown):
+            return parse_decimal(shown)
     if isinstance(value, str):
         return parse_decimal(value)
     if isinstance(value, (bool, np.bool_)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 import fastadl
 from fastadl import cli
+from fastadl.__main__ import main as program
 from fastadl.policy import CHOICES, VENUES
 
 EXAMPLES = Path(__file__).parent / "conformance" / "examples"
@@ -184,6 +186,48 @@ def test_a_broken_law_ends_with_1(
     assert "money BROKEN" in fastadl_command("run", str(scenario)).out
 
 
+# ---------------------------------------------------------------- stress
+
+SMALL = ("stress", "--positions", "2000", "--instruments", "3")
+
+
+def test_stress_shows_steps_in_80_columns_and_what_came_of_them(
+    fastadl_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = fastadl_command(*SMALL)
+    assert (done.code, done.err) == (0, "")
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert sum(line.startswith(("03-12 ", "03-13 ")) for line in done.out.splitlines()) > 5
+    for words in ("2,000 positions", "March 2020", "deleveraged", "uncovered", "median", "money ok"):
+        assert words in done.out
+
+
+def test_stress_as_json_and_in_a_folder(fastadl_command: Any, tmp_path: Path) -> None:
+    done = fastadl_command(*SMALL, "--json", "--out", str(tmp_path / "out"), "--seed", "2")
+    result = json.loads(done.out)
+    assert len(result["steps"]) == 48
+    assert result["book"]["seed"] == 2
+    assert json.loads((tmp_path / "out" / "result.json").read_text("utf-8")) == result
+    assert pl.read_parquet(tmp_path / "out" / "steps.parquet").height == 48
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--policy", "okx"], ["policy", "okx_2025"]),
+        (["--shape", "round"], ["shape", "pareto"]),
+        (["--positions", "0"], ["positions", "at least 1"]),
+        (["--positions", "many"], ["--positions", "many"]),
+        (["--prices", "none.csv"], ["none.csv"]),
+        (["--tiers", "none.json"], ["none.json"]),
+        (["--fund", "1e6"], ["fund", "1e6", "without exponent"]),
+    ],
+)
+def test_stress_refuses(fastadl_command: Any, arguments: list[str], parts: list[str]) -> None:
+    assert fastadl_command(*SMALL[:1], *arguments).refused(*parts)
+
+
 # ---------------------------------------------------------------- the other commands
 
 
@@ -228,7 +272,7 @@ def test_docs_shows_one_part(fastadl_command: Any, name: str, first: str, last: 
     assert " ".join(out.split()).endswith(last)
 
 
-@pytest.mark.parametrize("name", ["R2x", "r999", "9", "W7", "R", ".*"])
+@pytest.mark.parametrize("name", ["R2x", "r999", "9", "W7", "R", ".*", ""])
 def test_docs_refuses_what_is_not_there(fastadl_command: Any, name: str) -> None:
     assert fastadl_command("docs", name).refused(name, "R27")
 
@@ -299,6 +343,35 @@ sys.exit(main())
         rest, err = started.communicate(timeout=30)
     assert (started.returncode, rest, err) == (130, "", "fastadl: interrupted; nothing was written\n")
     assert not out.exists()
+
+
+def test_the_program_returns_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["fastadl", "docs", "W0"])
+    assert program() == 2
+    assert capsys.readouterr().err.startswith("docs: W0: ")
+
+
+def test_an_interrupt_anywhere_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    assert program() == 130
+    assert capsys.readouterr() == ("", "fastadl: interrupted; nothing was written\n")
+
+
+# ---------------------------------------------------------------- warmup
+
+
+def test_warmup_reports_every_kernel_and_what_it_took(fastadl_command: Any) -> None:
+    done = fastadl_command("warmup")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"\d+ kernels from the cache, \d+ compiled in [\d.]+ s\n$", done.out)
+    assert fastadl_command("warmup").out == "0 kernels from the cache, 0 compiled in 0.0 s\n"
 
 
 @pytest.mark.jit

@@ -257,6 +257,10 @@ def test_progress_is_told_to_a_bar(crash):
     with watching(Console(file=out, force_terminal=True, width=80)) as tell:
         stress.run(positions=50, instruments=2, prices=crash, progress=tell)
     assert "5/5" in out.getvalue()
+    out = io.StringIO()
+    with watching(Console(file=out)) as tell:
+        tell("marking", 1, 5)
+    assert out.getvalue() == ""
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The waterfall: one module a stage, and the engine that runs them."""
 
-from fastadl.engine.facade import Checks, Engine, Marked
-from fastadl.engine.results import Report
+from fastadl.engine.facade import Engine
+from fastadl.engine.results import Checks, Marked, Report
 
 __all__ = ["Checks", "Engine", "Marked", "Report"]

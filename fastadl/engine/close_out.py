@@ -1,4 +1,4 @@
-"""Stage 3: positions of detected accounts are closed in the order book, simulated or the caller's (rule R22)."""
+"""Stage 3: detected accounts are closed in the order book, simulated or the caller's (rules R22, R77)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def close_out(state: State, tick: Tick, liquidity: Liquidity) -> None:
     start, row = expand(rows, slots)
     owner = np.repeat(np.arange(len(slots)), np.diff(start))
     leg = rows.leg[row].astype(np.int64)
-    closed = _within_depth(leg, np.abs(rows.lots[row]).astype(np.int64), liquidity.depth_lots(state.instruments))
+    closed = _within_depth(
+        leg, np.abs(rows.lots[row]).astype(np.int64), liquidity.depth_lots(state.instruments)
+    )
     some = np.flatnonzero(closed)
     owner, row, leg, closed = owner[some], row[some], leg[some], closed[some]
     units = {int(i): _slipped(state, int(i), liquidity.slippage) for i in np.unique(leg)}
@@ -52,9 +54,7 @@ def close_out(state: State, tick: Tick, liquidity: Liquidity) -> None:
 
 def settle(state: State, tick: Tick, executions: Executions) -> None:
     """Book the caller's executions (rule R77)."""
-    executions.check_held(state)
-    other = executions.others(state)
-    row = executions.check_held(state)
+    row, other = executions.places(state)
     slots = state.book.slot[executions.account]
     traders = other[0] >= 0
     if traders.any():
@@ -70,6 +70,9 @@ def settle(state: State, tick: Tick, executions: Executions) -> None:
         realized_pnl=profit,
     )
     _pay_fund(state, tick, executions.account, executions.fee, np.zeros(len(executions), np.int64))
+    for i in np.flatnonzero(np.abs(state.book.rows.cash[slots]) > SUM_BOUND):
+        cash = int(state.book.rows.cash[slots[i]])
+        raise BoundsError(("executions", int(i), "value"), cash, "keep cash within 2^62 atoms (rule R1)")
     for i in np.flatnonzero(traders):
         _check_counterparty(state, int(executions.counterparty[i]), int(i))
 
@@ -137,7 +140,7 @@ def _within_depth(leg: IntArray, held: Int64Array, depth: Int64Array) -> Int64Ar
 
 
 def _slipped(state: State, leg: int, slippage: Fraction) -> Fraction:
-    price = state.marks.fraction(leg >> 1) * (1 + slippage if leg & 1 else 1 - slippage)
+    price = state.marks.units.mark(leg >> 1) * (1 + slippage if leg & 1 else 1 - slippage)
     unit: Fraction = state.instruments[leg >> 1].unit_value(price)
     return unit
 
@@ -189,7 +192,7 @@ def _check_counterparty(state: State, account: int, i: int) -> None:
         0,
     )
     if most > ROW_BOUND:
-        raise BoundsError(("executions", i, "counterparty"), most, "keep lots and money within 2^53 (rule R1)")
+        raise BoundsError(("executions", i, "counterparty"), most, "keep it within 2^53 (rule R1)")
     instrument = rows.leg[places] >> 1
     np.maximum.at(state.most_lots, instrument, np.abs(rows.lots[places]))
     for place, item in zip(places, instrument, strict=True):

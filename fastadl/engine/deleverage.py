@@ -112,7 +112,7 @@ def _run(state: State, leg: int, bankrupt: Bankrupt, ranked: Ranked, policy: Adl
     marks = state.previous if policy.price == "previous_mark" else state.marks
     instrument = leg >> 1
     unit = marks.units[instrument]
-    most = max(int(bankrupt.lots.max()) * abs(unit), *np.abs(bankrupt.value).tolist())
+    most = max(int(bankrupt.lots.max()) * abs(unit), int(np.abs(bankrupt.value).max()))
     if most > SUM_BOUND:
         raise BoundsError(("transfer value",), float(most), "keep it within 2^62 atoms (rule R1)")
     guard = policy.guard == "solvent"

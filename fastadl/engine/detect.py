@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from fastadl.engine.prices import Marks
+from fastadl.engine.prices import Marks, nearest_units
 from fastadl.engine.results import Tick
 from fastadl.engine.state import State
 from fastadl.errors import InputError
@@ -18,12 +18,18 @@ __all__ = ["detect", "mark"]
 
 def mark(state: State, prices: dict[int, Fraction]) -> None:
     """Replace marks; refuses, with nothing changed, what rule R1 or R20 does not allow."""
-    old, marks = state.marks, state.marks.moved(prices)
+    unit = nearest_units(state.instruments, prices)
+    old, marks = state.marks, state.marks.moved(prices, unit)
     for i in np.flatnonzero(np.isnan(marks.price)):
-        raise InputError(("prices", state.instruments.symbols[i]), "missing", "mark every symbol in the first tick")
+        raise InputError(
+            ("prices", state.instruments.symbols[i]), "missing", "the first tick marks every symbol"
+        )
     state.check_values(marks)
-    first = {i: price for i, price in prices.items() if np.isnan(old.price[i])}
-    state.previous = old.moved(first)
+    first = np.isnan(old.price)
+    if first.any():
+        fresh = {i: (price, u) for (i, price), u in zip(prices.items(), unit, strict=True) if first[i]}
+        old = old.moved({i: price for i, (price, _) in fresh.items()}, [u for _, u in fresh.values()])
+    state.previous = old
     state.marks = marks
 
 
@@ -33,6 +39,8 @@ def detect(state: State, tick: Tick) -> None:
     if (np.abs(state.marks.unit) > state.ceiling).any():
         state.fit()
     found = _suspects(state)
+    if not len(found):
+        return
     values = state.evaluated(found)
     bankrupt = state.bankrupt(found, values)
     below = bankrupt | state.liquidatable(found, values)

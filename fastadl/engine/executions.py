@@ -21,7 +21,8 @@ from fastadl.schema import MARKET, ROW_BOUND, SUM_BOUND, BoolArray, Int64Array, 
 __all__ = ["Executions"]
 
 _COLUMNS = (
-    "account", "symbol", "side", "qty", "lots", "price", "value", "value_atoms", "fee", "fee_atoms", "counterparty",
+    "account", "symbol", "side", "qty", "lots", "price", "value", "value_atoms", "fee", "fee_atoms",
+    "counterparty",
 )  # fmt: skip
 
 
@@ -60,6 +61,9 @@ class Executions:
         columns = _columns(given)
         count = len(next(iter(columns.values()), []))
         rows = [_one(book, {name: column[i] for name, column in columns.items()}, i) for i in range(count)]
+        total = sum(abs(row[4]) + row[5] for row in rows)
+        if total > SUM_BOUND >> 1:
+            raise BoundsError(("executions",), total, "keep all values and fees within 2^61 atoms (rule R1)")
         table = np.array(rows, np.int64).reshape(count, 7)
         return cls(
             account=table[:, 0].astype(np.int32),
@@ -78,49 +82,59 @@ class Executions:
         """Leg that each execution closes."""
         return 2 * self.instrument.astype(np.int64) + ~self.long
 
-    def check_held(self, state: State) -> IntArray:
-        """Places of the rows that are closed; refuses to close more than is held."""
-        row = np.empty(len(self), np.int64)
-        find_rows(state.book.rows, state.book.slot[self.account], self.legs(), row)
-        left: dict[int, int] = {}
-        for i, at in enumerate(row.tolist()):
-            held = left.get(at, 0 if at < 0 else int(abs(state.book.rows.lots[at])))
-            if self.lots[i] > held:
-                raise InputError(
-                    ("executions", i, "lots"), int(self.lots[i]), f"the account holds {held} lots of that side"
-                )
-            left[at] = held - int(self.lots[i])
-        return row
+    def places(self, state: State) -> tuple[IntArray, Int64Array]:
+        """Rows that are closed, and account and rows on the other side of each, as `close_rows` takes them.
 
-    def others(self, state: State) -> Int64Array:
-        """Account and rows on the other side of each execution, as `close_rows` takes them: int64 (3, n)."""
+        Opens the rows that counterparties will need.
+
+        Raises
+        ------
+        InputError
+            For an execution that closes more than is held when its turn comes.
+        """
+        new = self._new_rows(state)
+        if new:
+            state.open_rows(*np.array(new, np.int64).T)
+        legs = self.legs()
         other = np.full((3, len(self)), -1, np.int64)
         traders = np.flatnonzero(self.counterparty >= 0)
-        if len(traders):
-            self._open_rows(state, traders)
-            slots = state.book.slot[self.counterparty[traders]].astype(np.int64)
-            legs = self.legs()[traders]
-            same, opposite = np.empty(len(traders), np.int64), np.empty(len(traders), np.int64)
-            find_rows(state.book.rows, slots, legs, same)
-            find_rows(state.book.rows, slots, legs ^ 1, opposite)
-            other[0, traders], other[1, traders], other[2, traders] = slots, same, opposite
-        return other
+        other[0, traders] = state.book.slot[self.counterparty[traders]]
+        other[1, traders] = _rows(state, self.counterparty[traders], legs[traders])
+        other[2, traders] = _rows(state, self.counterparty[traders], legs[traders] ^ 1)
+        return _rows(state, self.account, legs), other
 
-    def _open_rows(self, state: State, traders: IntArray) -> None:
-        """Give counterparties the rows they will need and do not have."""
-        wanted: dict[tuple[int, int], int] = {}
-        for i in traders:
-            key = (int(self.counterparty[i]), int(self.legs()[i]))
-            wanted[key] = wanted.get(key, 0) + int(self.lots[i])
-        keys = np.array(list(wanted), np.int64).reshape(-1, 2)
-        slots = state.book.slot[keys[:, 0]]
-        same, opposite = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
-        find_rows(state.book.rows, slots, keys[:, 1], same)
-        find_rows(state.book.rows, slots, keys[:, 1] ^ 1, opposite)
-        held = np.where(opposite >= 0, np.abs(state.book.rows.lots[opposite]), 0.0)
-        missing = (same < 0) & (held < np.array(list(wanted.values()), np.float64))
-        if missing.any():
-            state.open_rows(keys[missing, 0], keys[missing, 1])
+    def _new_rows(self, state: State) -> list[tuple[int, int]]:
+        """Account and leg of rows to open, found by following the lots from execution to execution."""
+        legs = self.legs()
+        account = np.concatenate([self.account, self.counterparty, self.counterparty])
+        leg = np.concatenate([legs, legs, legs ^ 1])
+        place = np.where(account < 0, -1, _rows(state, np.maximum(account, 0), leg))
+        there = np.where(place < 0, 0.0, np.abs(state.book.rows.lots[place])) if len(place) else place
+        keys = list(zip(account.tolist(), leg.tolist(), strict=True))
+        held = dict(zip(keys, there.astype(np.int64).tolist(), strict=True))
+        missing = {key for key, at in zip(keys, place.tolist(), strict=True) if at < 0}
+        new = {}
+        for i, lots in enumerate(self.lots.tolist()):
+            closed, same, opposite = keys[i], keys[i + len(self)], keys[i + 2 * len(self)]
+            if lots > held[closed]:
+                raise InputError(
+                    ("executions", i, "lots"), lots, f"the account holds {held[closed]} lots of that side"
+                )
+            held[closed] -= lots
+            if same[0] >= 0:
+                netted = min(lots, held[opposite])
+                held[opposite] -= netted
+                held[same] += lots - netted
+                if lots > netted and same in missing:
+                    new[same] = None
+        return list(new)
+
+
+def _rows(state: State, account: IntArray, leg: IntArray) -> IntArray:
+    """Place of each (account, leg) row, or −1."""
+    row = np.empty(len(account), np.int64)
+    find_rows(state.book.rows, state.book.slot[account], leg, row)
+    return row
 
 
 def _columns(given: Any) -> dict[str, list[Any]]:
@@ -170,9 +184,12 @@ def _one(book: Book, given: dict[str, Any], i: int) -> tuple[int, ...]:
             raise refuse("price", "give a price above zero")
         value = floor(signed * item.unit_value(price))
     else:
-        value = _atoms(given, "value_atoms" if "value_atoms" in given else "value", item.decimals, i)
+        name = "value_atoms" if "value_atoms" in given else "value"
+        value = _atoms(given, name, item.decimals, i)
         if value * signed * (-1 if item.unit_value(Fraction(1)) < 0 else 1) < 0:
-            raise refuse("value_atoms" if "value_atoms" in given else "value", "give the sign the row's value has")
+            raise refuse(
+                "value_atoms" if "value_atoms" in given else "value", "give the sign the row's value has"
+            )
     if abs(value) > SUM_BOUND >> 1:
         raise BoundsError(("executions", i, "value"), value, "keep it within 2^61 atoms (rule R1)")
     fee_name = next((name for name in ("fee", "fee_atoms") if given.get(name) is not None), None)

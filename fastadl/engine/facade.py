@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import floor
-from numbers import Integral
 from time import perf_counter
 from typing import Any
 
@@ -21,50 +19,16 @@ from fastadl.engine.deleverage import deleverage
 from fastadl.engine.executions import Executions
 from fastadl.engine.prices import given_prices
 from fastadl.engine.ranking import candidates
-from fastadl.engine.results import Report, Tick
+from fastadl.engine.results import Checks, Marked, Report, Tick
+from fastadl.engine.settings import checked_funds, checked_threads, checked_time, running_on
 from fastadl.engine.socialize import socialize
 from fastadl.engine.state import FUND, State, held_instruments
 from fastadl.errors import InputError, StageError
-from fastadl.kernels.layout import expand
 from fastadl.kernels.rank import FIELDS
-from fastadl.policy import AdlPolicy, Fund, Liquidity
+from fastadl.policy import AdlPolicy, Liquidity
 from fastadl.schema import RESERVED, Float64Array, Int64Array
 
 __all__ = ["Checks", "Engine", "Marked"]
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """What a mark found: number and time of the tick, and how many accounts fell below.
-
-    Attributes
-    ----------
-    tick, time : int
-    liquidatable : int
-        Accounts below their maintenance margin that still have equity.
-    bankrupt : int
-        Accounts with equity below zero.
-    """
-
-    tick: int
-    time: int
-    liquidatable: int
-    bankrupt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """The four conservation laws: lots, money, lawful fills, bankrupt accounts closed at zero."""
-
-    lots: bool
-    money: bool
-    fills: bool
-    bankrupt_closed_at_zero: bool
-
-    @property
-    def ok(self) -> bool:
-        """Whether all four hold."""
-        return self.lots and self.money and self.fills and self.bankrupt_closed_at_zero
 
 
 class Engine:
@@ -121,8 +85,8 @@ class Engine:
         self.liquidity = Liquidity.of(liquidity)
         if self.liquidity is not None:
             self.liquidity.depth_lots(book.instruments)
-        self._threads = _checked_threads(threads)
-        funds = _funds(book, fund)
+        self._threads = checked_threads(threads)
+        funds = checked_funds(book, fund)
         self._state = State(book.copy() if copy else book)
         for c, (each, decimals) in enumerate(zip(funds, book.instruments.decimals, strict=True)):
             self._state.reserve_cash[FUND, c] = each.cash_atoms(decimals)
@@ -181,7 +145,7 @@ class Engine:
             self._settle(executions)
 
     def takeover(self) -> None:
-        """Decide who is bankrupt, net their hedges, and let the fund take what it has room for (R23 to R27)."""
+        """Decide who is bankrupt, net hedges, and let the fund take what it has room for (R23 to R27)."""
         with self._whole():
             self._open()
             self._take_over()
@@ -209,7 +173,7 @@ class Engine:
     def _mark(self, prices: Any, time: int | None) -> Marked:
         state = self._state
         start = perf_counter()
-        now = _checked_time(time, self._time)
+        now = checked_time(time, self._time)
         detect.mark(state, given_prices(state.instruments, prices))
         self._time, self._number = now, self._number + 1
         tick = Tick(self._number, now, len(state.instruments.currencies))
@@ -249,7 +213,8 @@ class Engine:
 
     def _deleverage(self) -> Report:
         tick, doomed, state = self._tick, self._doomed, self._state
-        assert tick is not None and doomed is not None
+        assert tick is not None
+        assert doomed is not None
         start = perf_counter()
         if len(doomed.work.slot):
             at_bankruptcy = self._closed_at_bankruptcy(doomed)
@@ -261,7 +226,7 @@ class Engine:
                 if self.policy.trigger == "bankrupt":
                     deleverage(state, tick, doomed, self.policy)
                 fund_stage.pay_debts(state, tick, doomed, self._rules)
-            _uncovered(state, tick, doomed)
+            fund_stage.report_uncovered(state, tick, doomed)
             zero = state.book.rows.cash[doomed.work.slot] == 0
             gone = np.bincount(doomed.owner, doomed.left, len(zero)) == 0
             self._closed_at_zero &= bool(zero[gone & at_bankruptcy].all())
@@ -285,7 +250,8 @@ class Engine:
     @property
     def book(self) -> Book:
         """The book as it stands, read only."""
-        return self._state.book.read_only()
+        with self._lock:
+            return self._state.book.read_only()
 
     @property
     def accounts(self) -> pl.Series:
@@ -300,7 +266,8 @@ class Engine:
     @property
     def marks(self) -> Float64Array:
         """Mark prices by `symbols`; NaN where none was given yet."""
-        return self._state.marks.price.copy()
+        with self._lock:
+            return self._state.marks.price.copy()
 
     def equity(self) -> Int64Array:
         """Equity of every account in atoms, rounded down, in the order of `accounts`."""
@@ -398,6 +365,7 @@ class Engine:
             other._totals = other._state.totals()
             other._lock = threading.RLock()
             other._tick = other._doomed = None
+            other._fills_lawful = other._closed_at_zero = True
             return other
 
     def __repr__(self) -> str:
@@ -407,7 +375,7 @@ class Engine:
 
     @contextmanager
     def _reading(self) -> Iterator[State]:
-        with self._lock, _threads(self._threads):
+        with self._lock, running_on(self._threads):
             yield self._state
 
     def _check_marked(self) -> None:
@@ -421,7 +389,7 @@ class Engine:
     @contextmanager
     def _whole(self) -> Iterator[None]:
         """Keep everything the block did, or nothing of it."""
-        with self._lock, _threads(self._threads):
+        with self._lock, running_on(self._threads):
             state = self._state
             saved = (state.marks, state.previous, self._time, self._number, self._tick, self._doomed)
             tick = None if self._tick is None else self._tick.copy()
@@ -439,63 +407,3 @@ class Engine:
                     rule.history = history
                 self._fills_lawful, self._closed_at_zero = laws
                 raise
-
-
-def _uncovered(state: State, tick: Tick, doomed: fund_stage.Bankruptcies) -> None:
-    """Report what nobody paid (rule R31)."""
-    slots = doomed.work.slot
-    below = np.flatnonzero(state.bankrupt(slots, state.evaluated(slots)))
-    slots = slots[below]
-    start, row = expand(state.book.rows, slots)
-    tick.add("uncovered", account=state.book.rows.account[slots], amount=-state.equity_floor(slots))
-    for which in range(len(slots)):
-        for at in row[start[which] : start[which + 1]]:
-            lots = int(state.book.rows.lots[at])
-            tick.open_rows.append((which, int(state.book.rows.leg[at]) >> 1, lots > 0, abs(lots)))
-
-
-def _funds(book: Book, given: Any) -> list[Fund]:
-    currencies = book.instruments.currencies
-    if isinstance(given, Mapping) and given and all(key in currencies for key in given):
-        return [Fund.of(given.get(code)) for code in currencies]
-    fund = Fund.of(given)
-    if fund.cash and len(currencies) > 1:
-        raise InputError(("fund",), str(fund.cash), f"give one fund per currency: {', '.join(currencies)}")
-    return [fund] * len(currencies)
-
-
-def _checked_time(time: object, last: int) -> int:
-    if time is None:
-        return last
-    if isinstance(time, bool) or not isinstance(time, Integral):
-        raise InputError(("time",), time, "give whole seconds")
-    if time < last:
-        raise InputError(("time",), int(time), f"time does not run backwards; the last tick was at {last}")
-    return int(time)
-
-
-def _checked_threads(threads: object) -> int | None:
-    if threads is None:
-        return None
-    import numba
-
-    most = numba.config.NUMBA_NUM_THREADS
-    if isinstance(threads, bool) or not isinstance(threads, Integral) or not 1 <= threads <= most:
-        raise InputError(("threads",), threads, f"give 1 to {most}, the threads numba has")
-    return int(threads)
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Run kernels of this Python thread on so many threads."""
-    if count is None:
-        yield
-        return
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(count)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""Stage 4: who is bankrupt, what their rows must be closed for, and what the fund takes (rules R23 to R27, R30)."""
+"""Stage 4: who is bankrupt, what closing them takes, and what the fund pays (rules R23 to R27, R30, R31)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ from fastadl.engine.results import Tick
 from fastadl.engine.state import FUND, State, bounded
 from fastadl.kernels.bankruptcy import Work, bankruptcy_values, net_hedges
 from fastadl.kernels.fund import DEBT, DONE, ROOM, takeover
-from fastadl.kernels.layout import expand
+from fastadl.kernels.layout import Rows, expand
 from fastadl.policy import Fund
 from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
 
-__all__ = ["Bankruptcies", "FundRule", "declare", "pay_debts", "take_at_mark", "take_over"]
+__all__ = [
+    "Bankruptcies",
+    "FundRule",
+    "declare",
+    "pay_debts",
+    "report_uncovered",
+    "take_at_mark",
+    "take_over",
+]
 
 #: What pairs of float64 may be off by, relative to the room at the start.
 _DRIFT = 1e-24
@@ -86,6 +94,8 @@ class FundRule:
 def declare(state: State, tick: Tick, by_notional: bool) -> Bankruptcies:
     """Decide who is bankrupt, net hedges, and split the shortfalls (rules R23 to R26)."""
     rows = state.book.rows
+    if not len(tick.accounts):
+        return _nobody(rows)
     slots = state.book.slot[tick.accounts]
     doomed = state.bankrupt(slots, state.evaluated(slots))
     slots = slots[doomed]
@@ -112,6 +122,14 @@ def declare(state: State, tick: Tick, by_notional: bool) -> Bankruptcies:
     value[below] = 0
     cut = np.bincount(owner[below], minlength=len(slots)) > 0
     return Bankruptcies(work=work, owner=owner, left=np.abs(work.lots), value=value, cut=cut)
+
+
+def _nobody(rows: Rows) -> Bankruptcies:
+    none = np.empty(0, np.int64)
+    work = Work(
+        np.zeros(1, np.int64), none.astype(np.int32), none, none, none.astype(rows.leg.dtype), none, none
+    )
+    return Bankruptcies(work=work, owner=none, left=none, value=none, cut=none.astype(np.bool_))
 
 
 def _net(state: State, tick: Tick, slots: IntArray) -> None:
@@ -298,3 +316,16 @@ def _add_payments(state: State, tick: Tick, slots: IntArray, paid: Int64Array) -
 
 def _units(state: State, instrument: IntArray) -> dict[int, Fraction]:
     return {int(i): state.marks.units[int(i)] for i in np.unique(instrument)}
+
+
+def report_uncovered(state: State, tick: Tick, doomed: Bankruptcies) -> None:
+    """Report what nobody paid (rule R31)."""
+    slots = doomed.work.slot
+    below = np.flatnonzero(state.bankrupt(slots, state.evaluated(slots)))
+    slots = slots[below]
+    start, row = expand(state.book.rows, slots)
+    tick.add("uncovered", account=state.book.rows.account[slots], amount=-state.equity_floor(slots))
+    for which in range(len(slots)):
+        for at in row[start[which] : start[which + 1]]:
+            lots = int(state.book.rows.lots[at])
+            tick.open_rows.append((which, int(state.book.rows.leg[at]) >> 1, lots > 0, abs(lots)))

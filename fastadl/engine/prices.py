@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import gcd
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastadl.contracts import WIDE, Instruments, Kind, shared_denominator
-from fastadl.decimals import exact
+from fastadl.decimals import exact, plain
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.account import Exact
 from fastadl.kernels.mark import Margins
@@ -20,8 +20,43 @@ __all__ = ["Marks", "given_prices", "margins"]
 
 #: Linear unit values share a denominator up to here, so that their sums need no unlimited integers.
 _SHARED = 10**9
-#: Square of the smallest and largest value of a lot that float64 and 62 bits can work with.
-_LEAST, _MOST = Fraction(1, 1 << 400), Fraction(1 << 124)
+#: Smallest and largest value of a lot, in atoms, that float64 and 62 bits can work with.
+_LEAST, _MOST = 2.0**-200, 2.0**62
+
+
+class Units(Sequence[Fraction]):
+    """Exact unit values by instrument, each worked out when first asked for; 0 without a mark."""
+
+    __slots__ = ("_instruments", "_known", "_marks")
+
+    def __init__(
+        self, instruments: Instruments, marks: list[Fraction | None], known: list[Fraction | None]
+    ) -> None:
+        self._instruments, self._marks, self._known = instruments, marks, known
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def __getitem__(self, instrument: Any) -> Any:
+        unit = self._known[instrument]
+        if unit is None:
+            mark = self._marks[instrument]
+            unit = Fraction(0) if mark is None else self._instruments[instrument].unit_value(mark)
+            self._known[instrument] = unit
+        return unit
+
+    def moved(self, prices: Mapping[int, Fraction]) -> Units:
+        """The same with new marks for some instruments."""
+        marks, known = self._marks.copy(), self._known.copy()
+        for i, price in prices.items():
+            marks[i], known[i] = price, None
+        return Units(self._instruments, marks, known)
+
+    def mark(self, instrument: int) -> Fraction:
+        """The exact mark of an instrument that has one."""
+        mark = self._marks[instrument]
+        assert mark is not None
+        return mark
 
 
 class Marks:
@@ -33,58 +68,39 @@ class Marks:
         NaN where an instrument was never marked.
     unit : float64 (instruments)
         The float64 nearest to the exact value of one lot, in atoms (rule R6).
+    units : Units
+        The same exactly.
     """
 
-    __slots__ = ("_exact", "_fractions", "_instruments", "_units", "price", "unit")
+    __slots__ = ("_exact", "_instruments", "price", "unit", "units")
 
     def __init__(
-        self,
-        instruments: Instruments,
-        price: Float64Array,
-        fractions: list[Fraction | None],
-        unit: Float64Array,
+        self, instruments: Instruments, price: Float64Array, unit: Float64Array, units: Units
     ) -> None:
         self._instruments = instruments
-        self._fractions = fractions
-        self._units: list[Fraction] | None = None
         self._exact: Exact | None = None
         self.price = price
         self.unit = unit
+        self.units = units
 
     @classmethod
     def initial(cls, instruments: Instruments) -> Marks:
         """The marks the instruments came with."""
         count = len(instruments)
-        none: list[Fraction | None] = [None] * count
-        start = cls(instruments, np.full(count, np.nan), none, np.full(count, np.nan))
-        return start.moved({i: item.mark for i, item in enumerate(instruments) if item.mark is not None})
+        units = Units(instruments, [None] * count, [None] * count)
+        start = cls(instruments, np.full(count, np.nan), np.full(count, np.nan), units)
+        given = {i: item.mark for i, item in enumerate(instruments) if item.mark is not None}
+        return start.moved(given, nearest_units(instruments, given))
 
-    def moved(self, prices: Mapping[int, Fraction]) -> Marks:
-        """New marks for some instruments, the others kept."""
+    def moved(self, prices: Mapping[int, Fraction], unit: Sequence[float]) -> Marks:
+        """New marks for some instruments, the others kept; `unit` is what `nearest_units` says of them."""
         if not prices:
             return self
-        price, unit, fractions = self.price.copy(), self.unit.copy(), self._fractions.copy()
-        for i, value in prices.items():
-            fractions[i] = value
-            price[i] = float(value)
-            unit[i] = float(self._instruments[i].unit_value(value))
-        return Marks(self._instruments, price, fractions, unit)
-
-    def fraction(self, instrument: int) -> Fraction:
-        """The exact mark of an instrument."""
-        value = self._fractions[instrument]
-        assert value is not None
-        return value
-
-    @property
-    def units(self) -> list[Fraction]:
-        """Exact unit values; zero where an instrument was never marked."""
-        if self._units is None:
-            self._units = [
-                Fraction(0) if mark is None else item.unit_value(mark)
-                for item, mark in zip(self._instruments, self._fractions, strict=True)
-            ]
-        return self._units
+        marks = Marks(self._instruments, self.price.copy(), self.unit.copy(), self.units.moved(prices))
+        which = list(prices)
+        marks.price[which] = [float(price) for price in prices.values()]
+        marks.unit[which] = unit
+        return marks
 
     @property
     def exact(self) -> Exact:
@@ -178,7 +194,7 @@ def given_prices(instruments: Instruments, prices: Any) -> dict[int, Fraction]:
             value = exact(price)
         except ValueError as error:
             raise InputError(("prices", str(symbol)), price, str(error)) from None
-        if value <= 0:
+        if value.numerator <= 0:
             raise InputError(("prices", str(symbol)), price, "give a price above zero")
         if not _LEAST < instruments[i].unit_value(value) ** 2 < _MOST:
             raise BoundsError(
@@ -186,6 +202,35 @@ def given_prices(instruments: Instruments, prices: Any) -> dict[int, Fraction]:
             )
         found[i] = value
     return found
+
+
+def nearest_units(instruments: Instruments, prices: Mapping[int, Fraction]) -> list[float]:
+    """The float64 nearest to the exact value of one lot at each price, in atoms (rules R2, R6).
+
+    Raises
+    ------
+    BoundsError
+        If a lot would be worth more than 2^62 atoms, or next to nothing.
+    """
+    units = []
+    for i, price in prices.items():
+        item = instruments[i]
+        scale = item.scale
+        try:  # the quotient of two integers is rounded once
+            if item.kind is Kind.INVERSE:
+                unit = -(scale.numerator * price.denominator) / (scale.denominator * price.numerator)
+            else:
+                unit = (scale.numerator * price.numerator) / (scale.denominator * price.denominator)
+        except OverflowError:
+            unit = np.inf
+        if not _LEAST < abs(unit) < _MOST:
+            raise BoundsError(
+                ("prices", item.symbol),
+                plain(price),
+                "keep a lot's value between 2^-200 and 2^62 atoms (rule R1)",
+            )
+        units.append(unit)
+    return units
 
 
 def reduced(numerator: int, denominator: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -125,10 +126,8 @@ def candidates(state: State, legs: list[int], score: str, excluded: BoolArray) -
     keys(parts[0].view(np.int64), key)
     account = book.rows.account[slot]
     lots, tie, tier = np.abs(book.rows.lots[row]).astype(np.int64), book.rank[account], book.adl_tier[account]
-    spans = [slice(int(a), int(b)) for a, b in zip(start[:-1], start[1:], strict=True)]
-    return [
-        Candidates(row[s], slot[s], lots[s], parts[:, s], key[s], tie[s], tier[s]) for s in spans
-    ]
+    spans = [slice(int(a), int(b)) for a, b in pairwise(start)]
+    return [Candidates(row[s], slot[s], lots[s], parts[:, s], key[s], tie[s], tier[s]) for s in spans]
 
 
 def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:
@@ -248,8 +247,10 @@ def _by_leverage(
         if level_shares(gross[inner], equity[inner], pair, width, down, rest):
             missing = left - int(down.sum())
             best = np.lexsort((tie[inner], -rest))
-            apart = missing == 0 or missing == len(best) or (
-                0 < missing < len(best) and rest[best[missing - 1]] - rest[best[missing]] > 1e-9
+            apart = (
+                missing == 0
+                or missing == len(best)
+                or (0 < missing < len(best) and rest[best[missing - 1]] - rest[best[missing]] > 1e-9)
             )
             if apart and (down >= 0).all() and (down < cap[inner]).all():
                 down[best[:missing]] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
 if TYPE_CHECKING:
     from fastadl.book import Book
 
-__all__ = ["LISTS", "Report", "Tick"]
+__all__ = ["LISTS", "Checks", "Marked", "Report", "Tick"]
 
 #: The lists of a report, in the order of the waterfall, each with the columns its stage hands over.
 LISTS: dict[str, tuple[str, ...]] = {
@@ -90,6 +91,40 @@ class Tick:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a mark found: number and time of the tick, and how many accounts fell below.
+
+    Attributes
+    ----------
+    tick, time : int
+    liquidatable : int
+        Accounts below their maintenance margin that still have equity.
+    bankrupt : int
+        Accounts with equity below zero.
+    """
+
+    tick: int
+    time: int
+    liquidatable: int
+    bankrupt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The four conservation laws: lots, money, lawful fills, bankrupt accounts closed at zero."""
+
+    lots: bool
+    money: bool
+    fills: bool
+    bankrupt_closed_at_zero: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether all four hold."""
+        return self.lots and self.money and self.fills and self.bankrupt_closed_at_zero
+
+
 class Report:
     """Everything a tick did, as polars frames (rule R76).
 
@@ -117,9 +152,7 @@ class Report:
         c = self._tick.columns("liquidations")
         status = pl.Series("status", np.where(c["bankrupt"], "bankrupt", "liquidatable"), pl.String)
         ratio = pl.Series("maintenance_ratio", c["maintenance_ratio"], pl.Float64).fill_nan(None)
-        return self._frame(
-            "account", c, status, "equity", "maintenance_margin", ratio, "shortfall"
-        )
+        return self._frame("account", c, status, "equity", "maintenance_margin", ratio, "shortfall")
 
     @cached_property
     def executions(self) -> pl.DataFrame:
@@ -182,7 +215,7 @@ class Report:
 
     @cached_property
     def notices(self) -> pl.DataFrame:
-        """One line per ADL fill for the trader who was deleveraged; `side` is the side of that trader's row."""
+        """One line per ADL fill for the trader who was deleveraged; `side` is that of the trader's row."""
         c = self._tick.columns("adl_fills")
         return pl.DataFrame(
             [

@@ -41,5 +41,3 @@ def socialize(state: State, tick: Tick, doomed: Bankruptcies) -> None:
     rows.cash[some] += amount[some]
     by_id = some[np.argsort(book.rank[rows.account[some]])]
     tick.add("socialized", account=rows.account[by_id], amount=amount[by_id])
-
-

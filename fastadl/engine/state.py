@@ -121,7 +121,7 @@ class State:
         """Refuse what took a reserve near the 2^62 bound of rule R1."""
         for column in self.reserve(who)[:3]:
             if np.abs(column.astype(np.float64)).max(initial=0.0) > 0.99 * SUM_BOUND:
-                raise BoundsError((RESERVED[who],), int(column[0]), "keep lots and money within 2^62 (rule R1)")
+                raise BoundsError((RESERVED[who],), int(column[0]), "keep it within 2^62 (rule R1)")
         np.maximum(self.most_lots, np.abs(self.book.reserve_lots[who]), out=self.most_lots)
 
     def open_rows(self, account: IntArray, leg: IntArray) -> None:

@@ -101,7 +101,7 @@ def _compile(function: F, **options: Any) -> F:
     if hasattr(dispatcher, "enable_caching") and cache_directory() is not None:
         dispatcher._cache = _Cache(function)
     compiled[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = dispatcher
-    return dispatcher  # type: ignore[no-any-return]
+    return dispatcher
 
 
 def kernel(function: F) -> F:

@@ -181,7 +181,7 @@ def _whole_value(lots, instrument, exact):
 
 @kernel
 def row_margin(lots, instrument, exact, margins):
-    """Margin of a row: whole part, remainder, its denominator (0 if unknown), it as float64, and if it is sure.
+    """Margin of a row: whole part, remainder, its denominator (0: unknown), it as float64, if it is sure.
 
     `lots` are unsigned.
     """

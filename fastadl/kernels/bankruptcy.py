@@ -20,7 +20,7 @@ _CHUNK = 256
 
 
 class Work(NamedTuple):
-    """Open rows of the bankrupt accounts, account by account in detection order, rows by (symbol, long first)."""
+    """Open rows of bankrupt accounts, accounts in detection order, their rows by (symbol, long first)."""
 
     start: Any  # int64 (accounts + 1)
     slot: Any  # int32 (accounts)
@@ -175,4 +175,3 @@ def bankruptcy_values(work, by_notional, margins, exact, value, sure):
                 value[first] = total
             elif last - first > 1:
                 sure[a] = _split(first, last, total, work, by_notional, margins, exact, value)
-

@@ -1,4 +1,4 @@
-"""Putting rows where the mark pass wants them: accounts grouped by number of rows, each group column by column."""
+"""Rows where the mark pass wants them: accounts grouped by number of rows, each group column by column."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Margins(NamedTuple):
 
 @kernel
 def margin(notional, instrument, margins):
-    """Maintenance margin of one row (rules R4, R6): the largest ``rate · notional − deduction``, at least 0."""
+    """Maintenance margin of one row (R4, R6): the largest ``rate · notional − deduction``, at least 0."""
     first = margins.start[instrument]
     if notional <= margins.plain[instrument]:
         return margins.rate[first] * notional

@@ -110,7 +110,7 @@ def keys(bits, out):
 
 @kernel
 def _digit(key, shift):
-    """Eleven bits of a key from `shift` up; the sign bit counts as the lowest, so negative keys come first."""
+    """Eleven bits of a key from `shift` up; the sign bit is turned, so negative keys come first."""
     digit = (key >> shift) & (_DIGITS - 1)
     return digit ^ (_DIGITS >> 1) if shift == 64 - _BITS else digit
 
@@ -185,12 +185,11 @@ def select(key, tie, lots, need):
     count = np.zeros(_DIGITS, np.int64)
     bound = np.int64(0)
     before = np.int64(0)
-    depth = 0
     for shift in (53, 42, 31, 20, 9):
         weight[:] = 0
         count[:] = 0
         for i in range(key.shape[0]):
-            if depth == 0 or (key[i] >> (shift + _BITS)) == bound:
+            if shift == 53 or (key[i] >> (shift + _BITS)) == bound:
                 d = _digit(key[i], shift)
                 weight[d] += lots[i]
                 count[d] += 1
@@ -198,7 +197,6 @@ def select(key, tie, lots, need):
         while d < _DIGITS - 1 and before + weight[d] < need:
             before += weight[d]
             d += 1
-        depth += 1
         raw = d ^ (_DIGITS >> 1) if shift == 53 else d
         if shift == 53:
             bound = raw - _DIGITS if raw >= _DIGITS >> 1 else raw

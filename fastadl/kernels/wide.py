@@ -12,11 +12,11 @@ __all__ = [
     "add_float",
     "ceil_scaled",
     "divide",
-    "multiply",
     "muldiv",
+    "multiply",
+    "trunc_scaled",
     "two_product",
     "two_sum",
-    "trunc_scaled",
     "whole",
 ]
 

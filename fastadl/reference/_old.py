@@ -251,7 +251,9 @@ def leverage_shares(
     def given(level: Fraction) -> list[Fraction]:
         return [min(max((g - level * e) / unit, Fraction(0)), Fraction(c)) for c, g, e in accounts]
 
-    corners = {Fraction(g, e) for _, g, e in accounts} | {(g - c * unit) / e for c, g, e in accounts}
+    corners: set[Fraction] = {Fraction(g, e) for _, g, e in accounts} | {
+        (g - c * unit) / e for c, g, e in accounts
+    }
     points = sorted(corners)
     low, high = 0, len(points) - 1
     while high - low > 1:
