@@ -29,7 +29,7 @@ class Load:
     after: Float64Array
 
     def starts(self) -> Callable[[], tuple[tuple[Engine, Float64Array], dict[str, object]]]:
-        """Setup of a benchmark's rounds: each gets an engine of its own, marked before, and the new prices."""
+        """Setup of a benchmark's rounds: each gets an engine, marked before, and the prices."""
         engine = Engine(self.book)
 
         def setup() -> tuple[tuple[Engine, Float64Array], dict[str, object]]:

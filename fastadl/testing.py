@@ -1,6 +1,6 @@
-"""For tests of whoever builds on this package: equal books, the conservation laws, generated books and marks.
+"""For tests of whoever builds on this package: equal books, conservation laws, generated books and marks.
 
-The laws are recomputed from frames in unlimited integers, with nothing taken from the engine's own checks. The
+The laws are recomputed from frames in unlimited integers; nothing is taken from the engine's own checks. The
 strategies need `hypothesis <https://hypothesis.readthedocs.io>`_, which is imported when they are called.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import ceil, trunc
+from math import trunc
 from typing import TYPE_CHECKING, Any
 
 from polars.testing import assert_frame_equal
@@ -189,8 +189,8 @@ class _Ledger:
         for account, symbol, side, value in lines:
             closed[account][symbol, side] += value
         for account in closed.keys() - still_open - elsewhere:
-            rows = closed[account].items()
-            if any(value == 0 and (side == "long") == (symbol in self.inverse) for (symbol, side), value in rows):
+            unpaid = [row for row, value in closed[account].items() if value == 0]
+            if any((side == "long") == (symbol in self.inverse) for symbol, side in unpaid):
                 continue
             cash = [atoms for (who, _), atoms in self.cash.items() if who == account]
             assert cash == [0], f"law 4: {account} was closed whole and ends with {cash[0]} atoms"
@@ -237,21 +237,21 @@ def books(*, max_accounts: int = 8) -> SearchStrategy[Book]:
 
 
 def marks(book: Book, *, every: bool = False) -> SearchStrategy[dict[str, str]]:
-    """New marks for some symbols of a book, as `Engine.mark` takes them, up to threefold and down to a third.
+    """New marks for some symbols, as `Engine.mark` takes them, from 30 % to 200 % of the book's.
 
     Parameters
     ----------
     book : Book
-        With a mark for every instrument.
+        Prices are around its own marks, or 100 where it has none.
     every : bool
         Name every symbol.
     """
     from hypothesis import strategies as st
 
-    percent = st.sampled_from(_PERCENT)
-    prices = {
-        item.symbol: percent.map(lambda p, mark=item.mark: plain(mark * p / 100)) for item in book.instruments
-    }
+    prices = {}
+    for item in book.instruments:
+        at: Fraction = item.mark or Fraction(100)
+        prices[item.symbol] = st.sampled_from([plain(at * percent / 100) for percent in _PERCENT])
     if every:
         return st.fixed_dictionaries(prices)
     return st.fixed_dictionaries({}, optional=prices)

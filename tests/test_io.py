@@ -282,7 +282,23 @@ def test_a_float_means_its_shortest_decimal(values: list[float]) -> None:
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.lists(st.from_regex(r"-?[0-9]{1,25}(\.[0-9]{1,25})?", fullmatch=True), min_size=1))
+@given(
+    st.lists(
+        st.from_regex(
+            r"-?[0-9]{1,25}(\.[0-9]{1,25})?|-?[0-9]{1,4}\.0{1,25}[1-9]{0,3}0{0,25}5?", fullmatch=True
+        ),
+        min_size=1,
+    )
+)
+@example(
+    [
+        "1.500000000000000000000",
+        "0.000000000000000000000000012300",
+        "999999999999999999.9",
+        "99999999999999999",
+        "-0.0",
+    ]
+)
 def test_a_text_means_what_it_says(values: list[str]) -> None:
     assert read_column(values) == [exact(value) for value in values]
 

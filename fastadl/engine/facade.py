@@ -323,7 +323,9 @@ class Engine:
                 raise InputError(("side",), side, "name the side of the ranked positions, long or short")
             none = np.zeros(len(state.book.rows.cash), np.bool_)
             self._check_marked()
-            found = candidates(state, [2 * instrument + (side == "short")], self.policy.score, none)[0]
+            found = candidates(
+                state, [2 * instrument + (side == "short")], self.policy.score, none, detail=True
+            )[0]
             ranked = found.ranked()
             parts = dict(zip(FIELDS, found.parts[:, ranked], strict=True))
             account = state.book.rows.account[found.slot[ranked]]

@@ -107,18 +107,18 @@ class Marks:
         """Unit values and tiers as integers for the kernels."""
         if self._exact is None:
             tiers = self._instruments.tiers
-            units = [abs(unit) for unit in self.units]
+            units = [(abs(unit.numerator), unit.denominator) for unit in self.units]
             inverse = [item.kind is Kind.INVERSE for item in self._instruments]
             shared = shared_denominator(
-                (u.denominator for u, upside in zip(units, inverse, strict=True) if not upside), _SHARED
+                (per for (_, per), upside in zip(units, inverse, strict=True) if not upside), _SHARED
             )
             pairs = []
-            for unit in units:
-                per = shared if shared % unit.denominator == 0 else unit.denominator
-                number = unit.numerator * (per // unit.denominator)
+            for number, per in units:
+                if shared % per == 0:
+                    number, per = number * (shared // per), shared
                 pairs.append((number, per) if number < WIDE and per < WIDE else (0, 0))
-            high = np.array([float(unit) for unit in units], np.float64)
-            low = [float(unit - Fraction(top)) for unit, top in zip(units, high.tolist(), strict=True)]
+            high = np.array([number / per for number, per in units], np.float64)
+            low = [rest(*unit, top) for unit, top in zip(units, high.tolist(), strict=True)]
             self._exact = Exact(
                 units=np.array([number for number, _ in pairs], np.int64),
                 per=np.array([per for _, per in pairs], np.int64),
@@ -231,6 +231,12 @@ def nearest_units(instruments: Instruments, prices: Mapping[int, Fraction]) -> l
             )
         units.append(unit)
     return units
+
+
+def rest(number: int, per: int, high: float) -> float:
+    """What float64 `high` misses of the fraction ``number / per``."""
+    top, bottom = high.as_integer_ratio()
+    return (number * bottom - top * per) / (per * bottom)
 
 
 def reduced(numerator: int, denominator: int) -> tuple[int, int]:

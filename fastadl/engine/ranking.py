@@ -31,7 +31,7 @@ class Candidates:
     row, slot : int64, int32 (n)
     lots : int64 (n)
         Unsigned.
-    parts : float64 (8, n)
+    parts : float64 (3, n) or (8, n)
         One line per name in `fastadl.kernels.rank.FIELDS`.
     key : int64 (n)
         Ascends as the score descends.
@@ -51,16 +51,20 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.row)
 
+    def tiers(self) -> IntArray:
+        """Tiers that occur, ascending."""
+        return np.flatnonzero(np.bincount(self.tier))
+
     def ranked(self) -> IntArray:
         """All candidates in rank order (rule R41)."""
-        tiers = [np.flatnonzero(self.tier == tier) for tier in np.unique(self.tier)]
+        tiers = [np.flatnonzero(self.tier == tier) for tier in self.tiers()]
         parts = [order(members, self.key, self.tie) for members in tiers]
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
     def best(self, need: int) -> IntArray:
         """The best candidates, in rank order, until their lots cover the need."""
         found: list[IntArray] = []
-        for tier in np.unique(self.tier):
+        for tier in self.tiers():
             members = np.flatnonzero(self.tier == tier)
             if len(members) == len(self):
                 return select(self.key, self.tie, self.lots, need)
@@ -93,7 +97,9 @@ class Quotas:
     score: Float64Array
 
 
-def candidates(state: State, legs: list[int], score: str, excluded: BoolArray) -> list[Candidates]:
+def candidates(
+    state: State, legs: list[int], score: str, excluded: BoolArray, *, detail: bool = False
+) -> list[Candidates]:
     """Candidates of some legs with their scores, from one look at the book (rules R40, R41, R46).
 
     Parameters
@@ -104,30 +110,34 @@ def candidates(state: State, legs: list[int], score: str, excluded: BoolArray) -
     score : str
     excluded : bool (slots)
         Accounts bankrupt for the rest of the tick.
+    detail : bool
+        Keep the parts of the scores too.
     """
     wanted = np.full(2 * len(state.instruments), -1, np.int32)
     wanted[legs] = np.arange(len(legs), dtype=np.int32)
     book = state.book
-    start, row, slot = gather(book.rows, wanted)
-    parts = np.empty((len(FIELDS), len(row)))
+    start, row, slot = gather(book.rows, wanted, state.blocks)
+    parts = np.empty((len(FIELDS) if detail else 3, len(row)))
     inverse = np.array([item.kind is Kind.INVERSE for item in state.instruments], np.bool_)
     measure(
         SCORES.index(score), row, slot, book.rows, state.marks.unit, state.margins, inverse, state.one, parts
     )
-    equity, error = parts[FIELDS.index("equity")], parts[FIELDS.index("error")]
-    able = equity >= 0.0
+    _, equity, error, *_ = parts
+    lots = np.abs(book.rows.lots[row])
+    able = (equity >= 0.0) & (lots > 0.0)
     near = np.flatnonzero(np.abs(equity) <= error)
     able[near] = state.equity_floor(slot[near]) >= 0
     able &= ~excluded[slot]
     if not able.all():
         start = np.concatenate([[0], np.cumsum(able)])[start]
-        row, slot, parts = row[able], slot[able], parts[:, able]
+        kept = np.flatnonzero(able)
+        row, slot, lots, parts = row[kept], slot[kept], lots[kept], parts[:, kept]
     key = np.empty(len(row), np.int64)
     keys(parts[0].view(np.int64), key)
     account = book.rows.account[slot]
-    lots, tie, tier = np.abs(book.rows.lots[row]).astype(np.int64), book.rank[account], book.adl_tier[account]
+    count, tie, tier = lots.astype(np.int64), book.rank[account], book.adl_tier[account]
     spans = [slice(int(a), int(b)) for a, b in pairwise(start)]
-    return [Candidates(row[s], slot[s], lots[s], parts[:, s], key[s], tie[s], tier[s]) for s in spans]
+    return [Candidates(row[s], slot[s], count[s], parts[:, s], key[s], tie[s], tier[s]) for s in spans]
 
 
 def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:
@@ -142,7 +152,7 @@ def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quo
         whole_positions(found.lots[ranked], need, quota)
         lots[ranked] = quota
     else:
-        for tier in np.unique(found.tier):
+        for tier in found.tiers():
             members = np.flatnonzero(found.tier == tier)
             lots[members] = _allocate(state, found, members, policy.allocation, need)
             need -= int(lots[members].sum())

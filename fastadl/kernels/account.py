@@ -40,6 +40,35 @@ class Exact(NamedTuple):
     unit: Any  # int64 (instruments); 0 where it does not fit
 
 
+@kernel
+def _evaluate(first, last, rows, slots, unit, margins, out):
+    for s in range(first, last):
+        slot = slots[s]
+        g = locate(rows.group_slot, slot)
+        width = rows.group_slot[g + 1] - rows.group_slot[g]
+        at = rows.group_row[g] + slot - rows.group_slot[g]
+        equity = float(rows.cash[slot])
+        size = abs(equity)
+        needed = 0.0
+        gross = 0.0
+        for _ in range(rows.group_rows[g]):
+            lots = rows.lots[at]
+            if lots != 0.0:
+                instrument = rows.leg[at] >> 1
+                value = lots * unit[instrument]
+                entry = float(rows.entry[at])
+                equity += value - entry
+                notional = abs(value)
+                needed += margin(notional, instrument, margins)
+                gross += notional
+                size += 2.0 * notional + abs(entry)
+            at += width
+        out[0, s] = equity
+        out[1, s] = needed
+        out[2, s] = gross
+        out[3, s] = _EPSILON * (16.0 + 8.0 * rows.group_rows[g]) * (size + needed)
+
+
 @parallel
 def evaluate(rows, slots, unit, margins, out):
     """Equity, maintenance margin, gross notional and error bound of some accounts (rules R3, R5, R6).
@@ -55,32 +84,11 @@ def evaluate(rows, slots, unit, margins, out):
         Written: equity, margin, gross, and a bound on the error of equity and of equity − margin.
     """
     n = slots.shape[0]
+    if n <= _CHUNK:
+        _evaluate(0, n, rows, slots, unit, margins, out)
+        return
     for chunk in prange((n + _CHUNK - 1) // _CHUNK):
-        for s in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
-            slot = slots[s]
-            g = locate(rows.group_slot, slot)
-            width = rows.group_slot[g + 1] - rows.group_slot[g]
-            at = rows.group_row[g] + slot - rows.group_slot[g]
-            equity = float(rows.cash[slot])
-            size = abs(equity)
-            needed = 0.0
-            gross = 0.0
-            for _ in range(rows.group_rows[g]):
-                lots = rows.lots[at]
-                if lots != 0.0:
-                    instrument = rows.leg[at] >> 1
-                    value = lots * unit[instrument]
-                    entry = float(rows.entry[at])
-                    equity += value - entry
-                    notional = abs(value)
-                    needed += margin(notional, instrument, margins)
-                    gross += notional
-                    size += 2.0 * notional + abs(entry)
-                at += width
-            out[0, s] = equity
-            out[1, s] = needed
-            out[2, s] = gross
-            out[3, s] = _EPSILON * (16.0 + 8.0 * rows.group_rows[g]) * (size + needed)
+        _evaluate(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK), rows, slots, unit, margins, out)
 
 
 @kernel
@@ -117,6 +125,40 @@ def _settle(total, fraction, numerator, common, loose, size):
     return total + extra, True, error < fraction - extra < 1.0 - error
 
 
+@kernel
+def _exact_sum(first, last, rows, slots, exact, gross, floor, sure):
+    for s in range(first, last):
+        slot = slots[s]
+        g = locate(rows.group_slot, slot)
+        width = rows.group_slot[g + 1] - rows.group_slot[g]
+        at = rows.group_row[g] + slot - rows.group_slot[g]
+        total = np.int64(0)
+        numerator = np.int64(0)
+        common = np.int64(-1)
+        fraction = 0.0
+        size = 0.0
+        loose = False
+        for _ in range(rows.group_rows[g]):
+            lots = int(rows.lots[at])
+            if lots != 0:
+                instrument = rows.leg[at] >> 1
+                size += abs(rows.lots[at]) * exact.high[instrument] + abs(float(rows.entry[at]))
+                if size > 4e18:
+                    break
+                if gross:
+                    lots = abs(lots) if not exact.inverse[instrument] else -abs(lots)
+                value, rest, per, part = _whole_value(lots, instrument, exact)
+                total += value if gross else value - rows.entry[at]
+                loose = loose or part > 0.0 or per == 0
+                common = per if 0 < per < _COMMON and (common == -1 or common == per) else 0
+                if common > 0:
+                    numerator += rest
+                fraction += part
+            at += width
+        floor[s], _, settled = _settle(total, fraction, numerator, common, loose, size)
+        sure[s] = settled and size <= 4e18
+
+
 @parallel
 def exact_sum(rows, slots, exact, gross, floor, sure):
     """Unrealised profit, or gross notional, of some accounts in whole atoms, rounded down.
@@ -134,37 +176,11 @@ def exact_sum(rows, slots, exact, gross, floor, sure):
         Written: False where the answer must be found with unlimited integers.
     """
     n = slots.shape[0]
+    if n <= _CHUNK:
+        _exact_sum(0, n, rows, slots, exact, gross, floor, sure)
+        return
     for chunk in prange((n + _CHUNK - 1) // _CHUNK):
-        for s in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
-            slot = slots[s]
-            g = locate(rows.group_slot, slot)
-            width = rows.group_slot[g + 1] - rows.group_slot[g]
-            at = rows.group_row[g] + slot - rows.group_slot[g]
-            total = np.int64(0)
-            numerator = np.int64(0)
-            common = np.int64(-1)
-            fraction = 0.0
-            size = 0.0
-            loose = False
-            for _ in range(rows.group_rows[g]):
-                lots = int(rows.lots[at])
-                if lots != 0:
-                    instrument = rows.leg[at] >> 1
-                    size += abs(rows.lots[at]) * exact.high[instrument] + abs(float(rows.entry[at]))
-                    if size > 4e18:
-                        break
-                    if gross:
-                        lots = abs(lots) if not exact.inverse[instrument] else -abs(lots)
-                    value, rest, per, part = _whole_value(lots, instrument, exact)
-                    total += value if gross else value - rows.entry[at]
-                    loose = loose or part > 0.0 or per == 0
-                    common = per if 0 < per < _COMMON and (common == -1 or common == per) else 0
-                    if common > 0:
-                        numerator += rest
-                    fraction += part
-                at += width
-            floor[s], _, settled = _settle(total, fraction, numerator, common, loose, size)
-            sure[s] = settled and size <= 4e18
+        _exact_sum(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK), rows, slots, exact, gross, floor, sure)
 
 
 @kernel
@@ -221,6 +237,38 @@ def row_margin(lots, instrument, exact, margins):
     return best, best_rest, over, best_part, True
 
 
+@kernel
+def _exact_margin(first, last, rows, slots, margins, exact, ceiling, sure):
+    for s in range(first, last):
+        slot = slots[s]
+        g = locate(rows.group_slot, slot)
+        width = rows.group_slot[g + 1] - rows.group_slot[g]
+        at = rows.group_row[g] + slot - rows.group_slot[g]
+        total = np.int64(0)
+        numerator = np.int64(0)
+        common = np.int64(-1)
+        fraction = 0.0
+        fits = True
+        loose = False
+        for _ in range(rows.group_rows[g]):
+            lots = int(abs(rows.lots[at]))
+            if lots != 0:
+                amount, rest, per, part, known = row_margin(lots, rows.leg[at] >> 1, exact, margins)
+                total += amount
+                fits = fits and known and total < 4e18
+                if not fits:
+                    break
+                loose = loose or part > 0.0 or per == 0
+                common = per if per > 0 and (common == -1 or common == per) else 0
+                if common > 0:
+                    numerator += rest
+                fraction += part
+            at += width
+        down, over, settled = _settle(total, fraction, numerator, common, loose, float(total))
+        ceiling[s] = down + 1 if over else down
+        sure[s] = fits and settled
+
+
 @parallel
 def exact_margin(rows, slots, margins, exact, ceiling, sure):
     """Maintenance margin of some accounts in whole atoms, rounded up.
@@ -235,32 +283,10 @@ def exact_margin(rows, slots, margins, exact, ceiling, sure):
         Written: False where the answer must be found with unlimited integers.
     """
     n = slots.shape[0]
+    if n <= _CHUNK:
+        _exact_margin(0, n, rows, slots, margins, exact, ceiling, sure)
+        return
     for chunk in prange((n + _CHUNK - 1) // _CHUNK):
-        for s in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
-            slot = slots[s]
-            g = locate(rows.group_slot, slot)
-            width = rows.group_slot[g + 1] - rows.group_slot[g]
-            at = rows.group_row[g] + slot - rows.group_slot[g]
-            total = np.int64(0)
-            numerator = np.int64(0)
-            common = np.int64(-1)
-            fraction = 0.0
-            fits = True
-            loose = False
-            for _ in range(rows.group_rows[g]):
-                lots = int(abs(rows.lots[at]))
-                if lots != 0:
-                    amount, rest, per, part, known = row_margin(lots, rows.leg[at] >> 1, exact, margins)
-                    total += amount
-                    fits = fits and known and total < 4e18
-                    if not fits:
-                        break
-                    loose = loose or part > 0.0 or per == 0
-                    common = per if per > 0 and (common == -1 or common == per) else 0
-                    if common > 0:
-                        numerator += rest
-                    fraction += part
-                at += width
-            down, over, settled = _settle(total, fraction, numerator, common, loose, float(total))
-            ceiling[s] = down + 1 if over else down
-            sure[s] = fits and settled
+        _exact_margin(
+            chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK), rows, slots, margins, exact, ceiling, sure
+        )

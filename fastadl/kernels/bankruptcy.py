@@ -145,6 +145,21 @@ def _hand_out(missing, fraction, value):
     return True
 
 
+@kernel
+def _bankruptcy_values(begin, end, work, by_notional, margins, exact, value, sure):
+    for a in range(begin, end):
+        first = work.start[a]
+        last = work.start[a + 1]
+        sure[a] = True
+        total = -work.cash[a]
+        for r in range(first, last):
+            total += work.entry[r]
+        if last - first == 1:
+            value[first] = total
+        elif last - first > 1:
+            sure[a] = _split(first, last, total, work, by_notional, margins, exact, value)
+
+
 @parallel
 def bankruptcy_values(work, by_notional, margins, exact, value, sure):
     """Split each bankrupt account's shortfall over its rows (rule R25).
@@ -162,16 +177,10 @@ def bankruptcy_values(work, by_notional, margins, exact, value, sure):
     sure : bool (accounts)
         Written: False where the answer must be found with unlimited integers.
     """
-    accounts = work.start.shape[0] - 1
-    for chunk in prange((accounts + _CHUNK - 1) // _CHUNK):
-        for a in range(chunk * _CHUNK, min(accounts, (chunk + 1) * _CHUNK)):
-            first = work.start[a]
-            last = work.start[a + 1]
-            sure[a] = True
-            total = -work.cash[a]
-            for r in range(first, last):
-                total += work.entry[r]
-            if last - first == 1:
-                value[first] = total
-            elif last - first > 1:
-                sure[a] = _split(first, last, total, work, by_notional, margins, exact, value)
+    n = work.start.shape[0] - 1
+    if n <= _CHUNK:
+        _bankruptcy_values(0, n, work, by_notional, margins, exact, value, sure)
+        return
+    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+        last = min(n, (chunk + 1) * _CHUNK)
+        _bankruptcy_values(chunk * _CHUNK, last, work, by_notional, margins, exact, value, sure)

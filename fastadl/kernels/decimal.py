@@ -32,7 +32,7 @@ WIDE = 3  # does not fit these loops: left to unlimited integers
 FAR = 10_000
 
 _LIMIT = 4.6e18  # just below 2^62
-_MOST_DIGITS = 100_000_000_000_000_000  # one more digit still fits an int64
+_MOST = 1e18  # one more digit still fits an int64
 _LONGEST = 400
 _POWERS = np.array([10**k for k in range(19)], np.int64)
 
@@ -126,6 +126,7 @@ def _number(text, start, end, exponents):
         at += 1
     number = 0
     place = 0
+    zeros = 0
     seen = 0
     fraction = False
     fits = end - start <= _LONGEST
@@ -133,12 +134,19 @@ def _number(text, start, end, exponents):
         byte = text[at]
         if _ZERO <= byte <= _NINE:
             seen += 1
-            if number >= _MOST_DIGITS:
-                fits = False
+            if fraction and byte == _ZERO:
+                zeros += 1  # of no weight unless another digit follows
             else:
-                number = 10 * number + (np.int64(byte) - _ZERO)
-            if fraction:
-                place += 1
+                digit = np.int64(byte) - _ZERO
+                if number == 0:
+                    number = digit
+                elif zeros > 17 or float(number) * float(_POWERS[zeros + 1]) >= _MOST:
+                    fits = False
+                else:
+                    number = number * _POWERS[zeros + 1] + digit
+                if fraction:
+                    place += zeros + 1
+                    zeros = 0
         elif byte == _POINT and not fraction and seen > 0:
             fraction = True
             seen = 0
@@ -146,23 +154,28 @@ def _number(text, start, end, exponents):
             break
         at += 1
     power = 0
-    if at < end and seen > 0 and exponents and text[at] == _E:
-        seen = 0
-        at += 1
-        falling = at < end and text[at] == _MINUS
-        if at < end and (text[at] == _MINUS or text[at] == _PLUS):
-            at += 1
-        while at < end and _ZERO <= text[at] <= _NINE and seen < 3:
-            power = 10 * power + (np.int64(text[at]) - _ZERO)
-            seen += 1
-            at += 1
-        if falling:
-            power = -power
+    if exponents and at < end and seen > 0 and text[at] == _E:
+        power, seen, at = _exponent(text, at + 1, end)
     if at < end or seen == 0:
         return 0, 0, MALFORMED
     if not fits:
         return 0, FAR, WIDE
     return (-number if negative else number), place - power, OK
+
+
+@kernel
+def _exponent(text, at, end):
+    """A power of ten of at most three digits, the number of its digits, and where it ends."""
+    falling = at < end and text[at] == _MINUS
+    if at < end and (text[at] == _MINUS or text[at] == _PLUS):
+        at += 1
+    power = 0
+    seen = 0
+    while at < end and _ZERO <= text[at] <= _NINE and seen < 3:
+        power = 10 * power + (np.int64(text[at]) - _ZERO)
+        seen += 1
+        at += 1
+    return (-power if falling else power), seen, at
 
 
 @kernel

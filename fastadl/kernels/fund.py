@@ -11,7 +11,7 @@ from fastadl.kernels.wide import add, divide, muldiv, multiply, whole
 
 __all__ = ["DEBT", "DONE", "LOTS", "ROOM", "takeover"]
 
-#: Answers of `takeover`: finished; the room must be told exactly; so must the lots that fit; so must the debt.
+#: Answers of `takeover`: finished, or what must be told exactly: the room, the lots that fit, the debt paid.
 DONE, ROOM, LOTS, DEBT = 0, 1, 2, 3
 
 #: Bound on the relative error of sums, products and quotients of pairs of float64.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import prange
 
-from fastadl.kernels._jit import kernel
+from fastadl.kernels._jit import kernel, parallel
 
 __all__ = ["Rows", "expand", "gather", "locate", "place", "sort_columns"]
 
@@ -124,38 +125,68 @@ def expand(rows, slots):
     return start, row[:count]
 
 
-@kernel
-def gather(rows, wanted):
-    """Every open row of some legs, leg by leg, each leg in slot order.
+@parallel
+def gather(rows, wanted, blocks):
+    """Every row of some legs, open or not, leg by leg.
 
     Parameters
     ----------
     rows : Rows
     wanted : int32 (legs)
         Position of each wanted leg in the answer, −1 for the others.
+    blocks : int64 (blocks, 3)
+        Group, first slot and last slot + 1 of each block.
 
     Returns
     -------
     start : int64 (wanted legs + 1)
     row, slot : int64, int32 (found rows)
+        Within a leg in the order of the blocks.
     """
-    count = np.zeros(wanted.max() + 2, np.int64)
-    for r in range(rows.leg.shape[0]):
-        w = wanted[rows.leg[r]]
-        if w >= 0 and rows.lots[r] != 0.0:
-            count[w + 1] += 1
-    start = np.cumsum(count)
-    cursor = start[:-1].copy()
-    row = np.empty(start[-1], np.int64)
-    slot = np.empty(start[-1], np.int32)
-    for g in range(rows.group_rows.shape[0]):
-        width = rows.group_slot[g + 1] - rows.group_slot[g]
-        for j in range(rows.group_rows[g]):
-            first = rows.group_row[g] + j * width
-            for i in range(width):
-                w = wanted[rows.leg[first + i]]
-                if w >= 0 and rows.lots[first + i] != 0.0:
-                    row[cursor[w]] = first + i
-                    slot[cursor[w]] = rows.group_slot[g] + i
-                    cursor[w] += 1
+    legs = wanted.max() + 1
+    cursor = np.zeros((blocks.shape[0], legs), np.int64)
+    for b in prange(blocks.shape[0]):
+        _count_legs(rows, wanted, blocks[b], cursor[b])
+    start = np.zeros(legs + 1, np.int64)
+    total = 0
+    for w in range(legs):
+        for b in range(blocks.shape[0]):
+            count = cursor[b, w]
+            cursor[b, w] = total
+            total += count
+        start[w + 1] = total
+    row = np.empty(total, np.int64)
+    slot = np.empty(total, np.int32)
+    for b in prange(blocks.shape[0]):
+        _place_legs(rows, wanted, blocks[b], cursor[b], row, slot)
     return start, row, slot
+
+
+@kernel
+def _count_legs(rows, wanted, block, count):
+    g = block[0]
+    size = block[2] - block[1]
+    width = rows.group_slot[g + 1] - rows.group_slot[g]
+    at = rows.group_row[g] + block[1] - rows.group_slot[g]
+    for _ in range(rows.group_rows[g]):
+        for leg in rows.leg[at : at + size]:
+            if wanted[leg] >= 0:
+                count[wanted[leg]] += 1
+        at += width
+
+
+@kernel
+def _place_legs(rows, wanted, block, cursor, row, slot):
+    g = block[0]
+    size = block[2] - block[1]
+    width = rows.group_slot[g + 1] - rows.group_slot[g]
+    at = rows.group_row[g] + block[1] - rows.group_slot[g]
+    for _ in range(rows.group_rows[g]):
+        leg = rows.leg[at : at + size]
+        for i in range(size):
+            w = wanted[leg[i]]
+            if w >= 0:
+                row[cursor[w]] = at + i
+                slot[cursor[w]] = block[1] + i
+                cursor[w] += 1
+        at += width

@@ -18,6 +18,8 @@ from fastadl.kernels.layout import locate
 
 __all__ = ["Margins", "guard_blocks", "guard_slots", "margin", "scan"]
 
+#: Up to so many accounts one thread is faster than two.
+_FEW = 1024
 #: One rounding of float64.
 _EPSILON = 2.0**-53
 
@@ -91,10 +93,15 @@ def guard_blocks(rows, ceiling, margins, blocks, out):
             out[slot] = _guard(slot, blocks[b, 0], rows, ceiling, margins)
 
 
-@kernel
+@parallel
 def guard_slots(rows, ceiling, margins, slots, out):
     """Guards of some accounts, after their cash or rows changed; parameters as in `guard_blocks`."""
-    for s in range(slots.shape[0]):
+    if slots.shape[0] <= _FEW:
+        for s in range(slots.shape[0]):
+            group = locate(rows.group_slot, slots[s])
+            out[slots[s]] = _guard(slots[s], group, rows, ceiling, margins)
+        return
+    for s in prange(slots.shape[0]):
         out[slots[s]] = _guard(slots[s], locate(rows.group_slot, slots[s]), rows, ceiling, margins)
 
 

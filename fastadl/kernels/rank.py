@@ -18,7 +18,63 @@ _BITS = 11
 _DIGITS = 1 << _BITS
 
 #: Rows of the table that `measure` fills.
-FIELDS = ("score", "profit", "value", "row_margin", "equity", "margin", "gross", "error")
+FIELDS = ("score", "equity", "error", "profit", "value", "row_margin", "margin", "gross")
+
+
+@kernel
+def _measure(first, last, number, row, slot, rows, unit, margins, inverse, one, out):
+    for c in range(first, last):
+        instrument = rows.leg[row[c]] >> 1
+        g = locate(rows.group_slot, slot[c])
+        width = rows.group_slot[g + 1] - rows.group_slot[g]
+        at = rows.group_row[g] + slot[c] - rows.group_slot[g]
+        cash = float(rows.cash[slot[c]])
+        equity = cash
+        size = abs(cash)
+        needed = 0.0
+        gross = 0.0
+        symbol_profit = 0.0
+        for _ in range(rows.group_rows[g]):
+            lots = rows.lots[at]
+            if lots != 0.0:
+                i = rows.leg[at] >> 1
+                value = lots * unit[i]
+                profit = value - float(rows.entry[at])
+                equity += profit
+                if i == instrument:
+                    symbol_profit += profit
+                needed += margin(abs(value), i, margins)
+                gross += abs(value)
+                size += 2.0 * abs(value) + abs(float(rows.entry[at]))
+            at += width
+        lots = rows.lots[row[c]]
+        value = lots * unit[instrument]
+        entry = float(rows.entry[row[c]])
+        row_margin = margin(abs(value), instrument, margins)
+        out[1, c] = equity
+        out[2, c] = _EPSILON * (16.0 + 8.0 * rows.group_rows[g]) * size
+        if out.shape[0] > 3:
+            out[3, c] = value - entry
+            out[4, c] = abs(value)
+            out[5, c] = row_margin
+            out[6, c] = needed
+            out[7, c] = gross
+        candidate = Candidate(
+            lots=abs(lots),
+            short=lots < 0.0,
+            inverse=inverse[instrument],
+            value=abs(value),
+            cost=abs(entry),
+            profit=value - entry,
+            symbol_profit=symbol_profit,
+            row_margin=row_margin,
+            cash=cash,
+            equity=equity,
+            margin=needed,
+            gross=gross,
+            one=one[instrument],
+        )
+        out[0, c] = score(number, candidate) + 0.0  # −0.0 and 0.0 are one score
 
 
 @parallel
@@ -36,61 +92,27 @@ def measure(number, row, slot, rows, unit, margins, inverse, one, out):
     inverse : bool (instruments)
     one : float64 (instruments)
         Atoms of one unit of the settlement currency.
-    out : float64 (8, n)
+    out : float64 (3, n) or (8, n)
         Written, one line per name in `FIELDS`; ``error`` bounds the error of equity.
     """
     n = row.shape[0]
+    if n <= _CHUNK:
+        _measure(0, n, number, row, slot, rows, unit, margins, inverse, one, out)
+        return
     for chunk in prange((n + _CHUNK - 1) // _CHUNK):
-        for c in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
-            instrument = rows.leg[row[c]] >> 1
-            g = locate(rows.group_slot, slot[c])
-            width = rows.group_slot[g + 1] - rows.group_slot[g]
-            at = rows.group_row[g] + slot[c] - rows.group_slot[g]
-            cash = float(rows.cash[slot[c]])
-            equity = cash
-            size = abs(cash)
-            needed = 0.0
-            gross = 0.0
-            symbol_profit = 0.0
-            for _ in range(rows.group_rows[g]):
-                lots = rows.lots[at]
-                if lots != 0.0:
-                    i = rows.leg[at] >> 1
-                    value = lots * unit[i]
-                    profit = value - float(rows.entry[at])
-                    equity += profit
-                    if i == instrument:
-                        symbol_profit += profit
-                    needed += margin(abs(value), i, margins)
-                    gross += abs(value)
-                    size += 2.0 * abs(value) + abs(float(rows.entry[at]))
-                at += width
-            lots = rows.lots[row[c]]
-            value = lots * unit[instrument]
-            entry = float(rows.entry[row[c]])
-            out[1, c] = value - entry
-            out[2, c] = abs(value)
-            out[3, c] = margin(abs(value), instrument, margins)
-            out[4, c] = equity
-            out[5, c] = needed
-            out[6, c] = gross
-            out[7, c] = _EPSILON * (16.0 + 8.0 * rows.group_rows[g]) * size
-            candidate = Candidate(
-                lots=abs(lots),
-                short=lots < 0.0,
-                inverse=inverse[instrument],
-                value=abs(value),
-                cost=abs(entry),
-                profit=value - entry,
-                symbol_profit=symbol_profit,
-                row_margin=out[3, c],
-                cash=cash,
-                equity=equity,
-                margin=needed,
-                gross=gross,
-                one=one[instrument],
-            )
-            out[0, c] = score(number, candidate) + 0.0  # −0.0 and 0.0 are one score
+        _measure(
+            chunk * _CHUNK,
+            min(n, (chunk + 1) * _CHUNK),
+            number,
+            row,
+            slot,
+            rows,
+            unit,
+            margins,
+            inverse,
+            one,
+            out,
+        )
 
 
 @kernel

@@ -9,7 +9,6 @@ from fastadl.kernels._jit import kernel
 
 __all__ = [
     "add",
-    "add_float",
     "ceil_scaled",
     "divide",
     "muldiv",
@@ -148,13 +147,6 @@ def add(a, b):
     tail, rest = two_sum(a[1], b[1])
     high, low = two_sum(high, low + tail)
     return two_sum(high, low + rest)
-
-
-@kernel
-def add_float(a, b):
-    """Sum of a two-part number and a float64; relative error below 2^-103."""
-    high, low = two_sum(a[0], b)
-    return two_sum(high, low + a[1])
 
 
 @kernel

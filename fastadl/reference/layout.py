@@ -52,7 +52,6 @@ def place(
     lots: Int64Array,
     entry: Int64Array,
     slot: IntArray,
-    group: IntArray,
     rows: Rows,
 ) -> None:
     """Write rows into the columns of their accounts, each account's in the order given."""
@@ -81,13 +80,11 @@ def expand(rows: Rows, slots: Sequence[int] | IntArray) -> tuple[Int64Array, Int
     return start, np.array([at for mine in found for at in mine], np.int64)
 
 
-def gather(rows: Rows, wanted: IntArray) -> tuple[Int64Array, Int64Array, IntArray]:
-    """Every open row of some legs, leg by leg, each leg in the order of the places; and the rows' slots."""
-    owner = {at: slot for slot in range(len(rows.cash)) for at in places(rows, slot)}
-    found: list[list[int]] = [[] for _ in range(max(wanted, default=-1) + 1)]
-    for at in range(len(rows.leg)):
-        if wanted[rows.leg[at]] >= 0 and rows.lots[at] != 0:
-            found[wanted[rows.leg[at]]].append(at)
-    row = [at for part in found for at in part]
-    start = np.cumsum([0, *map(len, found)])
-    return start, np.array(row, np.int64), np.array([owner[at] for at in row], np.int32)
+def gather(rows: Rows, wanted: IntArray) -> list[list[tuple[int, int]]]:
+    """Places and slots of every open row of each wanted leg, in the order of the places."""
+    found: list[list[tuple[int, int]]] = [[] for _ in range(max(wanted) + 1)]
+    for slot in range(len(rows.cash)):
+        for row in open_rows(rows, slot):
+            if wanted[rows.leg[row.at]] >= 0:
+                found[wanted[rows.leg[row.at]]].append((row.at, slot))
+    return [sorted(part) for part in found]

@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from fastadl.contracts import Instruments
-from fastadl.reference.account import equity, maintenance_margin
 from fastadl.reference.layout import open_rows, places
 from fastadl.schema import Float64Array
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from fastadl.kernels.layout import Rows
     from fastadl.kernels.mark import Margins
 
-__all__ = ["guard", "margin", "safe", "scan"]
+__all__ = ["guard", "margin", "scan"]
 
 
 def margin(notional: float, instrument: int, margins: Margins) -> float:
@@ -50,9 +49,3 @@ def scan(rows: Rows, guard: Float64Array, weight: Float64Array) -> list[int]:
         if room < 0:
             found.append(slot)
     return found
-
-
-def safe(rows: Rows, slot: int, units: Sequence[Fraction], instruments: Instruments) -> bool:
-    """Whether an account is neither liquidatable nor bankrupt (rule R21): what the pass may leave out."""
-    worth = equity(rows, slot, units)
-    return not open_rows(rows, slot) or (worth >= 0 and worth >= maintenance_margin(rows, slot, units, instruments))

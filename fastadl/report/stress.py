@@ -36,7 +36,7 @@ _HEADINGS = (
 
 @contextmanager
 def watching(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar over the steps, on a terminal only; gives what `fastadl.stress.run` calls."""
+    """A progress bar over the steps, on a terminal only; gives what `fastadl.stress.run` reports to."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=None)

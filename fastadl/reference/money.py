@@ -1,0 +1,82 @@
+"""How money and lots move (rules R10, R12)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastadl.reference.layout import places
+from fastadl.reference.wide import trunc_scaled
+from fastadl.schema import Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from fastadl.kernels.layout import Rows
+    from fastadl.kernels.money import Reserve
+
+__all__ = ["close", "close_rows", "find_rows", "floors", "release", "take"]
+
+
+def release(rows: Rows, at: int, closed: int, held: int) -> int:
+    """Take `closed` of the `held` lots off a row; returns the entry value released (rule R10)."""
+    entry = int(rows.entry[at])
+    released = entry if closed == held else trunc_scaled(entry, closed, held)
+    rows.entry[at] = entry - released
+    rows.lots[at] += -closed if rows.lots[at] > 0 else closed
+    return released
+
+
+def close(rows: Rows, slot: int, at: int, closed: int, value: int) -> int:
+    """Close lots of a row for a value; returns the realised profit (rule R10)."""
+    profit = value - release(rows, at, closed, abs(int(rows.lots[at])))
+    rows.cash[slot] += profit
+    return profit
+
+
+def take(lots: Int64Array, entry: Int64Array, instrument: int, side: int, taken: int, value: int) -> int:
+    """The fund or the market takes lots of one side for `value`; returns what its cash gains (rule R12)."""
+    held = int(lots[instrument])
+    closed = min(taken, abs(held)) if held * side < 0 else 0
+    paid = trunc_scaled(value, closed, taken)
+    released = trunc_scaled(int(entry[instrument]), closed, abs(held)) if closed else 0
+    lots[instrument] = held + side * taken
+    entry[instrument] += value - paid - released
+    return -paid - released
+
+
+def find_rows(rows: Rows, slot: IntArray, leg: IntArray, row: Int64Array) -> None:
+    """Place of each (account, leg) row, open or not, or −1."""
+    for i, (who, which) in enumerate(zip(slot, leg, strict=True)):
+        row[i] = next((at for at in places(rows, int(who)) if rows.leg[at] == which), -1)
+
+
+def close_rows(
+    rows: Rows,
+    slot: IntArray,
+    row: IntArray,
+    closed: Int64Array,
+    value: Int64Array,
+    other: Int64Array,
+    reserve: Reserve,
+    profit: Int64Array,
+) -> None:
+    """Close parts of rows in order, the other side taking each (rules R10, R12, R77)."""
+    for i, at in enumerate(row):
+        side, instrument = (1 if rows.lots[at] > 0 else -1), int(rows.leg[at]) >> 1
+        lots, worth = int(closed[i]), int(value[i])
+        profit[i] = close(rows, int(slot[i]), int(at), lots, worth)
+        who, same, opposite = (int(part) for part in other[:, i])
+        if who < 0:
+            gained = take(reserve.lots, reserve.entry, instrument, side, lots, worth)
+            reserve.cash[reserve.currency[instrument]] += gained
+            continue
+        owed = min(lots, abs(int(rows.lots[opposite]))) if opposite >= 0 else 0
+        paid = trunc_scaled(worth, owed, lots)
+        if owed:
+            close(rows, who, opposite, owed, -paid)
+        if lots > owed:
+            rows.lots[same] += side * (lots - owed)
+            rows.entry[same] += worth - paid
+
+
+def floors(x: Int64Array, y: Int64Array, z: Int64Array, out: Int64Array) -> None:
+    """``x · y / z`` rounded down, element by element."""
+    out[:] = [int(a) * int(b) // int(c) for a, b, c in zip(x, y, z, strict=True)]
