@@ -92,7 +92,9 @@ def measure(benchmark: BenchmarkFixture) -> Measure:
         rounds: int = 5,
         **facts: Any,
     ) -> Any:
-        result = benchmark.pedantic(function, args=args, setup=setup, rounds=rounds, warmup_rounds=1)
+        result = benchmark.pedantic(  # type: ignore[no-untyped-call]
+            function, args=args, setup=setup, rounds=rounds, warmup_rounds=1
+        )
         benchmark.extra_info.update(who=who, units=unit[0], unit=unit[1], **facts)
         if moved:
             benchmark.extra_info["bytes"] = moved

@@ -142,7 +142,7 @@ def crowd(base: Load, count: int, *, ties: bool) -> Load:
 
 
 def _marks(book: Book) -> Float64Array:
-    return np.array([float(item.mark) for item in book.instruments])
+    return Engine(book, copy=False).marks
 
 
 def _joined(accounts: AccountColumns, names: list[str], cash: Int64Array) -> AccountColumns:

@@ -50,7 +50,7 @@ def flat(calm: Load) -> Flat:
 def _read(calm: Load) -> int:
     """Bytes that the scan cannot do without: lots and leg of a row, one float64 of an account."""
     rows = calm.book.rows
-    return rows.lots.nbytes + rows.leg.nbytes + 8 * len(rows.cash)
+    return int(rows.lots.nbytes + rows.leg.nbytes + 8 * len(rows.cash))
 
 
 def test_mark_and_detect(measure: Measure, calm: Load) -> None:
@@ -166,7 +166,7 @@ def test_triad(measure: Measure, positions: int) -> None:
     Intent: the machine's limit, in the same process as what is held against it. Unit: one element, 24 bytes
     as STREAM counts them (the write's own read of the line is not counted). Left out: nothing.
     """
-    count = min(max(2 * positions, 1 << 16), 20_000_000)
+    count = min(20 * positions, 20_000_000)
     a, b, c = np.zeros(count), np.ones(count), np.full(count, 2.0)
     triad = numba.njit(parallel=True)(_triad)
     measure(

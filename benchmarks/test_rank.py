@@ -44,11 +44,12 @@ def candidates(positions: int) -> Candidates:
 def _select(c: Candidates) -> IntArray:
     key = np.empty(len(c.score), np.int64)
     keys((c.score + 0.0).view(np.int64), key)
-    return select(key, c.tie, c.lots, c.need)
+    chosen: IntArray = select(key, c.tie, c.lots, c.need)
+    return chosen
 
 
 def _argsort(c: Candidates) -> IntArray:
-    order = np.argsort(-c.score)
+    order: IntArray = np.argsort(-c.score)
     return order[: np.searchsorted(np.cumsum(c.lots[order]), c.need) + 1]
 
 
@@ -186,7 +187,7 @@ def test_deep_lrvx(lrvx: Any, measure: Measure, deep: Deep) -> None:
         made.open_position(len(deep.lots), 1, 1.2 * deep.long, 100.0, 12.0 * deep.long)
         return made
 
-    closed = engine().on_mark(1, 40.0)["adl_closed_out"]
+    closed = engine().on_mark(1, 40.0)["adl_closeouts_count"]
     out = measure(
         lambda made: made.on_mark(1, 40.0),
         setup=lambda: ((engine(),), {}),

@@ -89,7 +89,7 @@ class Engine:
         funds = checked_funds(book, fund)
         self._state = State(book.copy() if copy else book)
         for c, (each, decimals) in enumerate(zip(funds, book.instruments.decimals, strict=True)):
-            self._state.reserve_cash[FUND, c] = each.cash_atoms(decimals)
+            self._state.endow(c, each.cash_atoms(decimals))
         self._rules = list(map(fund_stage.FundRule, funds, book.instruments.decimals))
         self._totals = self._state.totals()
         self._lock = threading.RLock()

@@ -117,6 +117,21 @@ class State:
             currency=self.instruments.currency,
         )
 
+    def endow(self, currency: int, cash: int) -> None:
+        """Give the fund its cash; refuses what lifts the money of the currency past 2^62 (rule R1)."""
+        if abs(cash) > SUM_BOUND >> 9:
+            rows, mine = self.book.rows, self.instruments.currency == currency
+            in_rows = mine[rows.leg >> 1]
+            money = [
+                rows.cash[self.book.currency[rows.account] == currency],
+                rows.entry[in_rows],
+                self.book.reserve_entry[:, mine],
+            ]
+            total = abs(cash) + sum(int(np.abs(column).sum()) for column in money)
+            if total > SUM_BOUND:
+                raise BoundsError(("fund", "cash"), cash, "keep a currency within 2^62 (rule R1)")
+        self.reserve_cash[FUND, currency] = cash
+
     def check_reserve(self, who: int) -> None:
         """Refuse what took a reserve near the 2^62 bound of rule R1."""
         for column in self.reserve(who)[:3]:

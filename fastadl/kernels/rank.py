@@ -74,7 +74,7 @@ def _measure(first, last, number, row, slot, rows, unit, margins, inverse, one, 
             gross=gross,
             one=one[instrument],
         )
-        out[0, c] = score(number, candidate) + 0.0  # −0.0 and 0.0 are one score
+        out[0, c] = score(number, candidate) + 0.0 if lots != 0.0 else 0.0  # −0.0 and 0.0 are one score
 
 
 @parallel
@@ -93,7 +93,7 @@ def measure(number, row, slot, rows, unit, margins, inverse, one, out):
     one : float64 (instruments)
         Atoms of one unit of the settlement currency.
     out : float64 (3, n) or (8, n)
-        Written, one line per name in `FIELDS`; ``error`` bounds the error of equity.
+        Written, one line per name in `FIELDS`; ``error`` bounds the error of equity, a closed row scores 0.
     """
     n = row.shape[0]
     if n <= _CHUNK:

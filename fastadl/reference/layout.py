@@ -81,10 +81,10 @@ def expand(rows: Rows, slots: Sequence[int] | IntArray) -> tuple[Int64Array, Int
 
 
 def gather(rows: Rows, wanted: IntArray) -> list[list[tuple[int, int]]]:
-    """Places and slots of every open row of each wanted leg, in the order of the places."""
-    found: list[list[tuple[int, int]]] = [[] for _ in range(max(wanted) + 1)]
+    """Places and slots of every row of each wanted leg, open or not, in the order of the places."""
+    found: list[list[tuple[int, int]]] = [[] for _ in range(max(wanted, default=-1) + 1)]
     for slot in range(len(rows.cash)):
-        for row in open_rows(rows, slot):
-            if wanted[rows.leg[row.at]] >= 0:
-                found[wanted[rows.leg[row.at]]].append((row.at, slot))
+        for at in places(rows, slot):
+            if wanted[rows.leg[at]] >= 0:
+                found[wanted[rows.leg[at]]].append((at, slot))
     return [sorted(part) for part in found]

@@ -53,7 +53,7 @@ def measure(
         one=float(one[instrument]),
     )
     return {
-        "score": score(number, candidate),
+        "score": score(number, candidate) if lots else 0.0,
         "equity": equity,
         "profit": candidate.profit,
         "value": candidate.value,

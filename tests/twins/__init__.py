@@ -1,4 +1,4 @@
-"""Every public kernel beside its twin in `fastadl.reference`, with inputs at the edges and what must agree."""
+"""Every public kernel beside its twin in `fastadl.reference`, with inputs at the edges."""
 
 from twins import arithmetic, positions, stages
 from twins.pair import Pair

@@ -151,7 +151,7 @@ def same_level(kernel: Any, twin: Any, case: Any) -> None:
 @st.composite
 def level_parts(draw: st.DrawFn) -> tuple[Any, ...]:
     """A level that nobody is below, often one that leaves whole shares."""
-    cap, gross, equity, unit = draw(levered())
+    _, gross, equity, unit = draw(levered())
     most = min(Fraction(int(g), int(e)) for g, e in zip(gross, equity, strict=True))
     part = draw(st.sampled_from([Fraction(0), Fraction(1), Fraction(1, 3), Fraction(997, 1000)]))
     return gross, equity, most * part, unit
@@ -210,13 +210,44 @@ def queues(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
 
 # ---------------------------------------------------------------------- decimals
 
-NUMERALS = ["0", "7", "-3", "0.5", "-0.001", "1e5", "1e-7", "-2.50e+22", "12345678901234567", "9" * 18, "9" * 19,
-            "0." + "0" * 30 + "1", "1" + "0" * 399, "0" * 401, "007", "-0"]  # fmt: skip
-NOT_NUMERALS = ["", "-", "--1", ".5", "1.", "1.e5", "+1", "1 ", " 1", "1e", "1e+", "1e0005", "1E5", "0x1", "1_0",
-                "1.2.3", "nan", "inf", "1,5", "½", "e5"]  # fmt: skip
-lines = st.one_of(
-    st.sampled_from(NUMERALS), st.sampled_from(NOT_NUMERALS), st.text("0123456789.-+e", max_size=25)
-)
+NUMERALS = [
+    "0",
+    "7",
+    "-3",
+    "0.5",
+    "-0.001",
+    "1e5",
+    "1e-7",
+    "-2.50e+22",
+    "12345678901234567",
+    "007",
+    "-0",
+    "1.50",
+    "10.0100",
+]
+NUMERALS += ["9" * 18, "9" * 19, f"0.{'0' * 30}1", f"1{'0' * 399}", "0" * 401, f"1.{'0' * 17}1"]
+NOT_NUMERALS = [
+    "-",
+    "--1",
+    ".5",
+    "1.",
+    "1.e5",
+    "+1",
+    "1e",
+    "1e+",
+    "1e0005",
+    "1E5",
+    "0x1",
+    "1_0",
+    "1.2.3",
+    "nan",
+    "inf",
+    "1,5",
+    "½",
+    "e5",
+]
+NOT_NUMERALS += ["", "1 ", " 1"]
+lines = st.one_of(st.sampled_from(NUMERALS + NOT_NUMERALS), st.text("0123456789.-+e", max_size=25))
 
 
 def same_numbers(kernel: Any, twin: Any, case: tuple[list[str], bool]) -> None:
@@ -277,8 +308,8 @@ def decimals_on_grids(draw: st.DrawFn) -> tuple[int, int, tuple[int, int, int]]:
 def same_steps(kernel: Any, twin: Any, case: Any) -> None:
     digits, places, (num, den, ten) = case
     out, status = whole_numbers(0), np.empty(1, np.uint8)
-    kernel(whole_numbers(digits), np.array([places], np.int16), np.array([1], np.int32), scale_of(num, den, ten),
-           out, status)  # fmt: skip
+    row = whole_numbers(digits), np.array([places], np.int16), np.array([1], np.int32)
+    kernel(*row, scale_of(num, den, ten), out, status)
     wanted = twin(digits * Fraction(10) ** -places, Fraction(num, den) * Fraction(10) ** ten)
     if status[0] == columns.OK:
         assert out[0] == wanted
@@ -298,8 +329,8 @@ def bought(draw: st.DrawFn) -> tuple[int, int, int, tuple[int, int, int], bool]:
 def same_entry_values(kernel: Any, twin: Any, case: Any) -> None:
     lots, digits, places, (num, den, ten), inverse = case
     out, status = whole_numbers(0), np.empty(1, np.uint8)
-    kernel(whole_numbers(lots), whole_numbers(digits), np.array([places], np.int16), np.array([1], np.int32),
-           scale_of(num, den, ten), np.array([not inverse, inverse]), out, status)  # fmt: skip
+    row = whole_numbers(lots), whole_numbers(digits), np.array([places], np.int16), np.array([1], np.int32)
+    kernel(*row, scale_of(num, den, ten), np.array([not inverse, inverse]), out, status)
     price, scale = digits * Fraction(10) ** -places, Fraction(num, den) * Fraction(10) ** ten
     if status[0] == columns.OK:
         assert out[0] == twin(lots, price, scale, inverse)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, floor
@@ -126,15 +126,19 @@ def listings(draw: st.DrawFn) -> list[Instrument]:
     decimals = draw(st.sampled_from([0, 2, 6, 8]))
     found = []
     for i in range(draw(st.integers(1, 3))):
+        kind = draw(st.sampled_from([Kind.LINEAR, Kind.LINEAR, Kind.INVERSE, Kind.QUANTO]))
+        mark = draw(prices)
         item = Instrument(
             symbol=f"{draw(st.sampled_from('ZAM'))}{i}",
-            kind=draw(st.sampled_from([Kind.LINEAR, Kind.LINEAR, Kind.INVERSE, Kind.QUANTO])),
+            kind=kind,
             contract_size=Fraction(draw(st.sampled_from([1, 1, 100, 7]))),
             lot=Fraction(1, draw(st.sampled_from([1, 10, 1000]))),
             tiers=draw(ladders()),
             decimals=decimals,
-            mark=draw(prices),
+            mark=mark,
         )
+        if abs(item.unit_value(mark)) > 1 << 50:
+            item = replace(item, mark=Fraction(1))
         found.append(item)
     return found
 

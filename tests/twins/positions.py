@@ -8,7 +8,6 @@ from math import ceil, floor
 from typing import Any
 
 import numpy as np
-from hypothesis import event
 from hypothesis import strategies as st
 
 from fastadl.kernels.mark import guard_slots
@@ -160,7 +159,6 @@ def same_scan(kernel: Any, twin: Any, arguments: Any) -> None:
     assert suspects == twin(found.rows, guards, found.weights)
     for slot in set(found.slots.tolist()) - set(suspects):
         assert account.safe(found.rows, slot, found.units, found.instruments)
-        event("cleared")
 
 
 # ---------------------------------------------------------------------- account
@@ -215,7 +213,6 @@ def same_sum(kernel: Any, twin: Any, arguments: Any) -> None:
     kernel(found.rows, found.slots, found.marks.exact, gross, floors, sure)
     answer = account.gross if gross else twin
     for slot in found.slots.tolist():
-        event(f"sure: {sure[slot]}")
         wanted = answer(found.rows, slot, found.units)
         if sure[slot]:
             assert floors[slot] == floor(wanted)
@@ -229,7 +226,6 @@ def same_ceiling(kernel: Any, twin: Any, found: Case) -> None:
     ceilings, sure = np.empty(len(found.slots), np.int64), np.empty(len(found.slots), np.bool_)
     kernel(found.rows, found.slots, found.margins, found.marks.exact, ceilings, sure)
     for slot in found.slots.tolist():
-        event(f"sure: {sure[slot]}")
         wanted = twin(found.rows, slot, found.units, found.instruments)
         if sure[slot]:
             assert ceilings[slot] == ceil(wanted)

@@ -9,7 +9,6 @@ from math import floor
 from typing import Any
 
 import numpy as np
-from hypothesis import event
 from hypothesis import strategies as st
 
 from fastadl.engine.prices import reduced
@@ -53,7 +52,7 @@ def same_score(kernel: Any, twin: Any, arguments: Any) -> None:
 def same_measure(kernel: Any, twin: Any, arguments: Any) -> None:
     """Bit-equal, zeros of one sign, and equity within its bound."""
     number, found = arguments
-    pairs = [(row.at, slot) for slot in found.slots.tolist() for row in layout.open_rows(found.rows, slot)]
+    pairs = [(at, slot) for slot in found.slots.tolist() for at in layout.places(found.rows, slot)]
     row, slot = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
     inverse = found.marks.exact.inverse
     one = np.array([10.0**item.decimals for item in found.instruments])
@@ -117,7 +116,6 @@ def same_split(kernel: Any, twin: Any, arguments: Any) -> None:
     kernel(work, by_notional, found.margins, found.marks.exact, value, sure)
     for a in range(len(found.slots)):
         first, last = work.start[a], work.start[a + 1]
-        event(f"sure: {sure[a]}")
         assert sure[a] or last - first > 1
         if sure[a] and first < last:
             assert value[first:last].tolist() == split_exactly(found, work, a, by_notional)
@@ -169,7 +167,6 @@ def taken_over(kernel: Any, case: Any) -> tuple[np.ndarray, np.ndarray]:
         answer = kernel(
             work, members, 1, left, value, found.rows, found.marks.exact, reserve, parts, place, taken, paid
         )
-        event(f"answer {answer}")
         free = fund_equity(found, reserve) - least
         if answer == DEBT:
             place[2] = min(-int(found.rows.cash[work.slot[place[0]]]), floor(free))
@@ -241,7 +238,6 @@ def filled(kernel: Any, case: Any) -> Fills:
     place = np.array([0, 0, 0, -1, 0], np.int64)
     inputs = bankrupt, ranked, found.rows, side, transfer, guard, found.marks.exact, place
     while answer := kernel(*inputs, fills):
-        event(f"answer {answer}")
         if answer == FULL:
             fills = Fills(*(np.append(column, 0) for column in fills))
         else:
