@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ def table(result: dict[str, Any]) -> str:
     runs = result["benchmarks"]
     bandwidth = next((_bandwidth(run) for run in runs if run["extra_info"]["who"] == _LIMIT), None)
     lines = list(_HEAD)
-    for group, members in groupby(runs, lambda run: run["group"]):
-        each = sorted(members, key=lambda run: not _ours(run))
+    for group in dict.fromkeys(run["group"] for run in runs):
+        each = sorted((run for run in runs if run["group"] == group), key=lambda run: not _ours(run))
         for i, run in enumerate(each):
             lines.append(_line(run, each[0], group if i == 0 else "", bandwidth))
     return "\n".join([*lines, "", _caption(result["machine_info"])])
@@ -40,7 +39,7 @@ def _line(run: dict[str, Any], first: dict[str, Any], group: str, bandwidth: flo
         info["who"],
         _seconds(run["stats"]["median"]),
         f"{_seconds(_per_unit(run))} / {info['unit']}",
-        f"× {_per_unit(run) / _per_unit(first):.2g}" if rival else "",
+        f"× {_ratio(run, first)}" if rival else "",
         f"{_bandwidth(run) / bandwidth:.0%}" if bandwidth and "bytes" in info else "",
         _beside(info),
     ]
@@ -53,6 +52,11 @@ def _ours(run: dict[str, Any]) -> bool:
 
 def _per_unit(run: dict[str, Any]) -> float:
     return float(run["stats"]["median"] / run["extra_info"]["units"])
+
+
+def _ratio(run: dict[str, Any], first: dict[str, Any]) -> str:
+    ratio = _per_unit(run) / _per_unit(first)
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
 
 
 def _bandwidth(run: dict[str, Any]) -> float:
@@ -72,8 +76,8 @@ def _beside(info: dict[str, Any]) -> str:
             f"peak {info['peak_tick'] / 1e6:,.0f} MB, of which {info['peak_import'] / 1e6:,.0f} at import"
         )
     if "first_tick" in info:
-        said.append(f"import {_seconds(info['import'])}, build {_seconds(info['build'])}")
-        said.append(f"first tick {_seconds(info['first_tick'])}")
+        steps = ("import", "load", "build", "first_tick")
+        said += [f"{step.replace('_', ' ')} {_seconds(info[step])}" for step in steps]
     return "; ".join(said)
 
 
@@ -87,7 +91,7 @@ def _seconds(value: float) -> str:
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if value >= scale:
             return f"{value / scale:.3g} {unit}"
-    return f"{value / 1e-9:.2g} ns"
+    return f"{value / 1e-9:.3g} ns"
 
 
 def write(readme: Path, text: str) -> None:

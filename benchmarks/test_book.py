@@ -62,7 +62,7 @@ def _texts(book: Book) -> Frames:
 @pytest.mark.parametrize(
     ("who", "spelling"),
     [("integers", _integers), ("floats", _floats), ("texts", _texts)],
-    ids=lambda x: str(x),
+    ids=["integers", "floats", "texts"],
 )
 def test_from_frames(measure: Measure, calm: Load, who: str, spelling: Any) -> None:
     """Book.from_frames of three polars frames.
@@ -120,9 +120,8 @@ def test_memory(measure: Measure, benchmark: Any, calm: Load, folder: Path) -> N
 def test_cold_start(measure: Measure, benchmark: Any) -> None:
     """A new process imports fastadl, builds a book of three accounts and runs its first tick, all stages.
 
-    Intent: what the first tick waits for when the kernels are in the cache on disk. Unit: one process. Left
-    out: compiling, which ``fastadl warmup`` reports; the interpreter's own start is in the time, not in
-    ``import`` and ``first_tick``.
+    Intent: what the first tick waits for when the kernels are in the cache on disk. Unit: one process, the
+    interpreter's own start included. Left out: compiling, which ``fastadl warmup`` reports.
     """
     out = measure(
         subprocess.check_output,

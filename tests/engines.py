@@ -13,14 +13,15 @@ from fastadl import Book, Engine
 RATE = [{"min_notional": "0", "maintenance_rate": "0.01"}]
 
 
-def book(positions: str, *, cash: dict[str, str], instruments: dict[str, dict[str, Any]] | None = None, **accounts):
-    """A book from lines ``account symbol qty entry_price``; an instrument X of one dollar, lot 1, unless given."""
-    listed = instruments or {"X": {}}
+def book(
+    positions: str, *, cash: dict[str, str], listed: dict[str, dict[str, Any]] | None = None, **accounts
+):
+    """A book from lines ``account symbol qty entry_price``; an instrument X of one dollar a lot unless listed."""
     table: dict[str, list[Any]] = defaultdict(list)
-    for symbol, given in listed.items():
-        whole = {"kind": "linear", "contract_size": "1", "lot": "1", "tiers": RATE, "currency": "USD", "mark": None}
-        decimals = 8 if given.get("currency") == "BTC" else 2
-        for name, value in {"symbol": symbol, "decimals": decimals, **whole, **given}.items():
+    for symbol, given in (listed or {"X": {}}).items():
+        usual = {"kind": "linear", "contract_size": "1", "lot": "1", "tiers": RATE, "mark": None}
+        money = {"currency": "USD", "decimals": 8 if given.get("currency") == "BTC" else 2}
+        for name, value in {"symbol": symbol, **usual, **money, **given}.items():
             table[name].append(value)
     rows = [line.split() for line in positions.strip().splitlines()]
     names = ("account", "symbol", "qty", "entry_price")
@@ -70,6 +71,6 @@ def cash(engine: Engine) -> dict[str, int]:
 
 
 def lots(engine: Engine) -> dict[tuple[str, str], int]:
-    """Signed lots of every row that is no hedge."""
-    positions = engine.book.to_frames()[2]
-    return {(account, symbol): held for account, symbol, held in positions.select(positions.columns[:3]).iter_rows()}
+    """Signed lots of every row; of a hedge, the short one."""
+    rows = engine.book.to_frames()[2].iter_rows()
+    return {(account, symbol): held for account, symbol, held, _ in rows}

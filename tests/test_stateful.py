@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from engines import state_of, totals
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from model.policy import PRESETS
+from model.strategies import policies
 
-from engines import state_of, totals
 from fastadl import Engine, Fund, InputError, StageError
 from fastadl.decimals import plain
 from fastadl.testing import assert_books_equal, books, check_invariants, marks
-from model.policy import PRESETS
-from model.strategies import policies
 
 OPPOSITE = {"long": "short", "short": "long"}
 FUNDS = st.builds(
@@ -29,12 +29,13 @@ FUNDS = st.builds(
     peak_window=st.sampled_from((60, 28800)),
 )
 WRONG_MARKS: list[Any] = [
-    {"nobody": "1"}, {"first": "0"}, {"first": float("nan")}, {"first": -1}, {"first": "1e5"}, [1.0] * 9, "12", None,
+    {"nobody": "1"}, {"first": "0"}, {"first": float("nan")}, {"first": -1}, {"first": "1e5"}, [1.0] * 9, "12",
+    None,
 ]  # fmt: skip
 #: column, and what its last value becomes
 WRONG_EXECUTIONS: list[tuple[str, Any]] = [
-    ("account", "nobody"), ("account", "fund"), ("account", None), ("symbol", "x"), ("side", "buy"), ("lots", 0),
-    ("lots", 98 * 8), ("lots", "0.5"), ("price", "0"), ("price", float("inf")), ("fee", "-0.01"),
+    ("account", "nobody"), ("account", "fund"), ("account", None), ("symbol", "x"), ("side", "buy"),
+    ("lots", 0), ("lots", 98 * 8), ("lots", "0.5"), ("price", "0"), ("price", float("inf")), ("fee", "-0.01"),
     ("fee", "0.000000001"), ("counterparty", "nobody"), ("counterparty", "self"), ("when", 5),
 ]  # fmt: skip
 
@@ -63,15 +64,21 @@ class Held:
             against = (counterparty, symbol, OPPOSITE[side])
             netted = min(lots, self.lots.get(against, 0))
             self.lots[against] = self.lots.get(against, 0) - netted
-            self.lots[counterparty, symbol, side] = self.lots.get((counterparty, symbol, side), 0) + lots - netted
+            self.lots[counterparty, symbol, side] = (
+                self.lots.get((counterparty, symbol, side), 0) + lots - netted
+            )
 
 
 @st.composite
 def executions(draw, engine: Engine, to_traders: bool):
     """Columns of executions that are all good, one after another; None where nobody holds anything."""
     held = Held(engine)
-    names = draw(st.sampled_from((("lots", "price"), ("qty", "price"), ("lots", "value"), ("qty", "value_atoms"))))
-    columns: dict[str, list[Any]] = {name: [] for name in ("account", "symbol", "side", *names, "fee", "counterparty")}
+    names = draw(
+        st.sampled_from((("lots", "price"), ("qty", "price"), ("lots", "value"), ("qty", "value_atoms")))
+    )
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("account", "symbol", "side", *names, "fee", "counterparty")
+    }
     instruments = {item.symbol: item for item in engine.book.instruments}
     for _ in range(draw(st.integers(1, 4))):
         rows = sorted(row for row, lots in held.lots.items() if lots)
@@ -249,4 +256,4 @@ class Waterfall(RuleBasedStateMachine):
 
 
 TestWaterfall = Waterfall.TestCase
-TestWaterfall.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+TestWaterfall.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)

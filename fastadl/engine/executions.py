@@ -104,16 +104,21 @@ class Executions:
         return _rows(state, self.account, legs), other
 
     def _new_rows(self, state: State) -> list[tuple[int, int]]:
-        """Account and leg of rows to open, found by following the lots from execution to execution."""
+        """Account and leg of rows to open, found by following the lots from execution to execution.
+
+        Opening drops rows without lots, so that if one row is new, those that get lots again are too.
+        """
         legs = self.legs()
         account = np.concatenate([self.account, self.counterparty, self.counterparty])
         leg = np.concatenate([legs, legs, legs ^ 1])
         place = np.where(account < 0, -1, _rows(state, np.maximum(account, 0), leg))
-        there = np.where(place < 0, 0.0, np.abs(state.book.rows.lots[place])) if len(place) else place
+        there = np.zeros(len(place), np.int64)
+        there[place >= 0] = np.abs(state.book.rows.lots[place[place >= 0]])
         keys = list(zip(account.tolist(), leg.tolist(), strict=True))
-        held = dict(zip(keys, there.astype(np.int64).tolist(), strict=True))
+        held = dict(zip(keys, there.tolist(), strict=True))
+        empty = {key for key in keys if not held[key]}
         missing = {key for key, at in zip(keys, place.tolist(), strict=True) if at < 0}
-        new = {}
+        new: dict[tuple[int, int], None] = {}
         for i, lots in enumerate(self.lots.tolist()):
             closed, same, opposite = keys[i], keys[i + len(self)], keys[i + 2 * len(self)]
             if lots > held[closed]:
@@ -125,9 +130,9 @@ class Executions:
                 netted = min(lots, held[opposite])
                 held[opposite] -= netted
                 held[same] += lots - netted
-                if lots > netted and same in missing:
+                if lots > netted and same in empty:
                     new[same] = None
-        return list(new)
+        return [] if missing.isdisjoint(new) else list(new)
 
 
 def _rows(state: State, account: IntArray, leg: IntArray) -> IntArray:

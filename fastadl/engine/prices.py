@@ -196,10 +196,6 @@ def given_prices(instruments: Instruments, prices: Any) -> dict[int, Fraction]:
             raise InputError(("prices", str(symbol)), price, str(error)) from None
         if value.numerator <= 0:
             raise InputError(("prices", str(symbol)), price, "give a price above zero")
-        if not _LEAST < instruments[i].unit_value(value) ** 2 < _MOST:
-            raise BoundsError(
-                ("prices", str(symbol)), price, "keep a lot's value between 2^-200 and 2^62 atoms (rule R1)"
-            )
         found[i] = value
     return found
 

@@ -124,10 +124,10 @@ def candidates(
     )
     _, equity, error, *_ = parts
     lots = np.abs(book.rows.lots[row])
-    able = (equity >= 0.0) & (lots > 0.0)
+    able = equity >= 0.0
     near = np.flatnonzero(np.abs(equity) <= error)
     able[near] = state.equity_floor(slot[near]) >= 0
-    able &= ~excluded[slot]
+    able &= ~excluded[slot] & (lots > 0.0)
     if not able.all():
         start = np.concatenate([[0], np.cumsum(able)])[start]
         kept = np.flatnonzero(able)

@@ -18,7 +18,7 @@ from fastadl.book import Book
 from fastadl.contracts import Instrument, Kind
 from fastadl.decimals import plain
 from fastadl.engine import Engine, Report
-from fastadl.engine.prices import given_prices
+from fastadl.engine.prices import given_prices, nearest_units
 from fastadl.engine.results import Tick
 from fastadl.errors import BoundsError, InputError
 from fastadl.policy import AdlPolicy, Fund, Liquidity
@@ -179,6 +179,7 @@ class Scenario:
 
         try:
             prices = given_prices(instruments, given)
+            nearest_units(instruments, prices)
         except InputError as error:
             raise type(error)(place(str(error.path[1])), error.value, error.remedy) from None
         for code, price in prices.items():
