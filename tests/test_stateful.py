@@ -29,8 +29,8 @@ FUNDS = st.builds(
     peak_window=st.sampled_from((60, 28800)),
 )
 WRONG_MARKS: list[Any] = [
-    {"nobody": "1"}, {"first": "0"}, {"first": float("nan")}, {"first": -1}, {"first": "1e5"}, [1.0] * 9, "12",
-    None,
+    {"nobody": "1"}, {"first": "0"}, {"first": float("nan")}, {"first": -1}, {"first": "1e5"}, [1.0] * 9,
+    "12", None,
 ]  # fmt: skip
 #: column, and what its last value becomes
 WRONG_EXECUTIONS: list[tuple[str, Any]] = [

@@ -254,7 +254,7 @@ class Report:
             lists[name] = {column: values[mine] for column, values in columns.items()}
 
         def total(name: str, column: str) -> int:
-            return int(sum(lists[name][column].tolist()))
+            return exact_sum(lists[name][column])
 
         charged = lists["socialized"]["amount"]
         return {
@@ -269,7 +269,7 @@ class Report:
             "fund_paid": total("fund_payments", "amount"),
             "takeover_loss": total("takeovers", "fund_loss"),
             "adl_lots": total("adl_fills", "lots"),
-            "adl_value": sum(abs(v) for v in lists["adl_fills"]["value"].tolist()),
+            "adl_value": exact_sum(np.abs(lists["adl_fills"]["value"])),
             "socialized": -int(charged[charged < 0].sum()),
             "uncovered": total("uncovered", "amount"),
             "fund_equity_before": tick.fund_before[currency],
@@ -310,6 +310,13 @@ class Report:
             scale[columns["instrument"]], inverse[columns["instrument"]],
         )  # fmt: skip
         return pl.Series("price", price, pl.Float64).fill_nan(None)
+
+
+def exact_sum(values: IntArray) -> int:
+    """Sum of integers, however large."""
+    if np.abs(values.astype(np.float64)).sum() < 2.0**62:
+        return int(values.sum())
+    return sum(values.tolist())
 
 
 def prices(

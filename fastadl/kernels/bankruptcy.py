@@ -11,12 +11,14 @@ from fastadl.kernels._jit import kernel, parallel
 from fastadl.kernels.account import row_value, split_floor
 from fastadl.kernels.mark import margin
 from fastadl.kernels.money import release
-from fastadl.kernels.wide import add, divide, multiply, whole
+from fastadl.kernels.wide import add, divide, muldiv, multiply, whole
 
 __all__ = ["Work", "bankruptcy_values", "net_hedges"]
 
 _EPSILON = 2.0**-53
 _CHUNK = 256
+#: Sums and products estimated below this fit 62 bits.
+_LIMIT = 2.0**61
 
 
 class Work(NamedTuple):
@@ -146,6 +148,94 @@ def _hand_out(missing, fraction, value):
 
 
 @kernel
+def _whole_weight(size, instrument, margins, exact):
+    """Margin of a row of value ``size / per``, times ``per · unit``, a whole number; −1 if too large."""
+    per = exact.per[instrument]
+    most = margin(float(size) / per, instrument, margins)
+    slack = 16.0 * _EPSILON * (float(size) / per + most)
+    best = np.int64(0)
+    for t in range(exact.start[instrument], exact.start[instrument + 1]):
+        if margins.rate[t] * (float(size) / per) - margins.deduction[t] < most - slack:
+            continue
+        line = float(size) * exact.rate_units[t]
+        if line > _LIMIT or abs(float(exact.deduction_units[t])) * per > _LIMIT:
+            return np.int64(-1)
+        best = max(best, size * exact.rate_units[t] - exact.deduction_units[t] * per)
+    return best
+
+
+@kernel
+def _split_whole(first, last, total, work, by_notional, margins, exact, value):
+    """Bankruptcy values where all of it stays in 62-bit integers; False, with nothing written, if not.
+
+    With values ``v / per`` and weights in whole numbers a row gets ``(v + s · w / W) / per``, and remainders
+    over ``per · W`` compare exactly. Round prices go this way, and with them all exact ties.
+    """
+    count = last - first
+    size = np.empty(count, np.int64)
+    weight = np.empty(count, np.int64)
+    per = exact.per[work.leg[first] >> 1]
+    unit = exact.unit[work.leg[first] >> 1]
+    shortfall = total * per if abs(float(total)) * per < _LIMIT else np.int64(0)
+    if per == 0 or unit == 0 or abs(float(total)) * per >= _LIMIT:
+        return False
+    heavy = 0.0
+    for i in range(count):
+        instrument = work.leg[first + i] >> 1
+        lots = -work.lots[first + i] if exact.inverse[instrument] else work.lots[first + i]
+        if exact.per[instrument] != per or exact.unit[instrument] != unit:
+            return False
+        heavy += abs(float(lots)) * exact.units[instrument]
+        if heavy > _LIMIT:
+            return False
+        size[i] = lots * exact.units[instrument]
+        shortfall -= size[i]
+        weight[i] = abs(size[i]) if by_notional else _whole_weight(abs(size[i]), instrument, margins, exact)
+        if weight[i] < 0:
+            return False
+    if weight.max() == 0:
+        for i in range(count):
+            weight[i] = abs(size[i])
+    common = np.int64(0)
+    for i in range(count):
+        common = _divisor(common, weight[i])
+    heavy = 0.0
+    for i in range(count):
+        weight[i] //= common
+        heavy += float(weight[i])
+    if heavy * per > _LIMIT:
+        return False
+    whole_weight = weight.sum() * per
+    missing = total
+    for i in range(count):
+        share, rest = muldiv(shortfall, weight[i], whole_weight)
+        down = size[i] // per
+        rest += (size[i] - down * per) * (whole_weight // per)
+        if rest >= whole_weight:
+            rest -= whole_weight
+            share += 1
+        value[first + i] = down + share
+        missing -= down + share
+        size[i] = rest
+    for _ in range(missing):
+        best = 0
+        for i in range(1, count):
+            if size[i] > size[best]:
+                best = i
+        value[first + best] += 1
+        size[best] = -1
+    return True
+
+
+@kernel
+def _divisor(a, b):
+    """Greatest common divisor."""
+    while b > 0:
+        a, b = b, a % b
+    return a
+
+
+@kernel
 def _bankruptcy_values(begin, end, work, by_notional, margins, exact, value, sure):
     for a in range(begin, end):
         first = work.start[a]
@@ -156,7 +246,9 @@ def _bankruptcy_values(begin, end, work, by_notional, margins, exact, value, sur
             total += work.entry[r]
         if last - first == 1:
             value[first] = total
-        elif last - first > 1:
+        elif last - first > 1 and not _split_whole(
+            first, last, total, work, by_notional, margins, exact, value
+        ):
             sure[a] = _split(first, last, total, work, by_notional, margins, exact, value)
 
 
