@@ -78,10 +78,13 @@ def run(
     set
         Replace a field before the file is validated, e.g. policy.price=mark; may be given several times.
     """
+    from fastadl import io
     from fastadl.report.terminal import print_result
     from fastadl.scenario import Scenario, write_result
 
     started = Scenario.load(file, overrides=set or ()).start()
+    if out is not None:
+        io.check_folder(out)
     for _ in started:
         pass
     result = started.result()

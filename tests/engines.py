@@ -14,9 +14,9 @@ RATE = [{"min_notional": "0", "maintenance_rate": "0.01"}]
 
 
 def book(
-    positions: str, *, cash: dict[str, str], listed: dict[str, dict[str, Any]] | None = None, **accounts
-):
-    """A book from lines ``account symbol qty entry_price``; an instrument X of one dollar a lot unless listed."""
+    positions: str, *, cash: dict[str, str], listed: dict[str, Any] | None = None, **accounts: Any
+) -> Book:
+    """A book from lines ``account symbol qty entry_price``; X unless more is listed."""
     table: dict[str, list[Any]] = defaultdict(list)
     for symbol, given in (listed or {"X": {}}).items():
         usual = {"kind": "linear", "contract_size": "1", "lot": "1", "tiers": RATE, "mark": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from fastadl.kernels.layout import expand, gather
 from fastadl.kernels.mark import guard_blocks, guard_slots, scan
 from fastadl.kernels.money import close_rows
 from fastadl.kernels.rank import FIELDS, measure, order, select
+from fastadl.kernels.scores import SCORES
 from fastadl.reference import allocate, mark, rank, wide
 from fastadl.reference.account import safe
 from fastadl.reference.fill import affordable as reference_affordable
@@ -129,7 +131,37 @@ def test_a_shortfall_is_split_the_same_alone_and_among_hundreds(count: int) -> N
     assert answers[0][1].any()
 
 
+def test_rounding_hides_nobody_within_an_atom_of_the_margin() -> None:
+    """Values near 2^53 atoms, where one float64 rounding is worth more than what is missing."""
+    item = replace(LINEAR, mark=Fraction("90.12345678901234"))
+    random, held = np.random.default_rng(3), []
+    for lots in random.integers(1 << 44, 1 << 46, 300).tolist():
+        value = lots * item.unit_value(item.mark)
+        entry = int(value * Fraction(99, 100))
+        held.append((ceil(value / 100 - (value - entry)) - 1, [(0, lots, entry)]))
+    found = case([item], held)
+    short = [s for s in found.slots if not safe(found.rows, int(s), found.units, found.instruments)]
+    assert len(short) == 300
+    guards, slots = np.empty(300), np.empty(300, np.int32)
+    guard_slots(found.rows, np.abs(found.marks.unit), found.margins, found.slots, guards)
+    blocks, count = found.blocks(2048), np.empty(1, np.int64)
+    scan(found.rows, guards, found.weights, blocks, slots, count)
+    assert count[0] == 300
+
+
 # ---------------------------------------------------------------------- ranking
+
+
+def test_binance_scores_both_legs_of_a_hedge_alike() -> None:
+    """Rule R46: P is the profit of all the account's rows in the symbol."""
+    found = case([LINEAR], [(1000, [(0, 5, 300), (0, -2, -190)])])
+    out, rows = np.empty((len(FIELDS), 2)), np.arange(2)
+    inputs = found.rows, found.marks.unit, found.margins, found.marks.exact.inverse, np.ones(1)
+    measure(SCORES.index("binance"), rows, np.zeros(2, np.int32), *inputs, out)
+    equity, margin = 1000 + 150 + 10, (450 + 180) / 100
+    assert out[0].tolist() == [160 / 1000 * (margin / equity)] * 2
+    measure(SCORES.index("profit_ratio"), rows, np.zeros(2, np.int32), *inputs, out)
+    assert out[0].tolist() == [150 / 300, 10 / 190]
 
 
 @pytest.mark.parametrize("spread", [1, 2, 600, 1 << 20, 1 << 60], ids=lambda spread: f"keys within {spread}")
@@ -253,6 +285,20 @@ def test_a_margin_is_sure_but_next_to_a_whole_atom() -> None:
         assert sure[0] == certain
         if certain:
             assert ceiling[0] == -(-7 * abs(found.units[0]) * rate // 1)
+
+
+@pytest.mark.parametrize("rows", [3, 10, 20])
+def test_tenths_of_many_rows_add_up_without_rounding(rows: int) -> None:
+    """In float64 ten times 0.1 is less than 1, and twenty times more than 2."""
+    ladder = (Tier(Fraction(0), Fraction(1, 10), Fraction(0)),)
+    tenth = [replace(LINEAR, symbol=f"T{i}", mark=Fraction(11, 10), tiers=ladder) for i in range(rows)]
+    found = case(tenth, [(0, [(i, 1, 1) for i in range(rows)])])
+    assert sums_of(found, gross=False) == (rows // 10, True)
+    assert sums_of(found, gross=True) == (11 * rows // 10, True)
+    whole = case([replace(item, mark=Fraction(1)) for item in tenth], [(0, [(i, 1, 1) for i in range(rows)])])
+    ceiling, sure = np.empty(1, np.int64), np.empty(1, np.bool_)
+    exact_margin(whole.rows, whole.slots, whole.margins, whole.marks.exact, ceiling, sure)
+    assert (ceiling[0], sure[0]) == (-(-rows // 10), True)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ WRONG_MARKS: list[Any] = [
 #: column, and what its last value becomes
 WRONG_EXECUTIONS: list[tuple[str, Any]] = [
     ("account", "nobody"), ("account", "fund"), ("account", None), ("symbol", "x"), ("side", "buy"),
-    ("lots", 0), ("lots", 98 * 8), ("lots", "0.5"), ("price", "0"), ("price", float("inf")), ("fee", "-0.01"),
+    ("lots", 0), ("lots", 10**6), ("lots", "0.05"), ("price", "0"), ("price", float("inf")), ("fee", "-0.01"),
     ("fee", "0.000000001"), ("counterparty", "nobody"), ("counterparty", "self"), ("when", 5),
 ]  # fmt: skip
 

@@ -32,6 +32,7 @@ def deleverage(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy
     """Close what the fund left against the other side of each instrument."""
     excluded = np.zeros(len(state.book.rows.cash), np.bool_)
     excluded[doomed.work.slot] = True
+    state.touch(doomed.work.slot)
     legs = _legs(state, doomed)
     if policy.rerank == "each":
         for leg in legs:

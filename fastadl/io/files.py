@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from fastadl.schema import TABLES
 if TYPE_CHECKING:
     from fastadl.book import Book
 
-__all__ = ["new_folder", "read", "write"]
+__all__ = ["check_folder", "new_folder", "read", "write"]
 
 
 def read(source: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]) -> Book:
@@ -102,6 +102,16 @@ def new_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
         ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+class _RehearsedError(Exception):
+    """Leaves a folder that was made only to see that it can be."""
+
+
+def check_folder(folder: str | os.PathLike[str]) -> None:
+    """Refuse now what `new_folder` would refuse when a long run is over."""
+    with suppress(_RehearsedError), new_folder(folder):
+        raise _RehearsedError
 
 
 # ---------------------------------------------------------------------- reading

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from fastadl import synth
+from fastadl import io, synth
 from fastadl.book import Book
 from fastadl.contracts import Instruments
 from fastadl.decimals import fixed, plain
@@ -106,6 +106,8 @@ class Stress:
         tell = progress or _silent
         path = MARCH_2020 if self.prices is None else prices.read(self.prices)
         policy = AdlPolicy.of(self.policy)
+        if out is not None:
+            io.check_folder(out)
         tell("drawing the book", 0, len(path.times))
         started = perf_counter()
         book = self._book(path)

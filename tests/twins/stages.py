@@ -195,6 +195,13 @@ def same_takeover(kernel: Any, twin: Any, arguments: Any) -> None:
 # ---------------------------------------------------------------------- fills
 
 
+def transfer_of(found: Case, price: Fraction) -> tuple[int, int]:
+    """A unit value of the first instrument as the engine hands it in; 0 below where it takes fractions."""
+    exact = found.marks.exact
+    at_mark = price == found.units[0]
+    return (exact.units[0], exact.per[0]) if at_mark else reduced(abs(price.numerator), price.denominator)
+
+
 @st.composite
 def queues(draw: st.DrawFn) -> tuple[Case, Bankrupt, Ranked, Fraction, bool]:
     """Bankrupt rows of one leg, candidates of the other, a price, and whether the guard is on."""
@@ -217,7 +224,7 @@ def queues(draw: st.DrawFn) -> tuple[Case, Bankrupt, Ranked, Fraction, bool]:
     part = draw(st.sampled_from([1, 1, 2]))
     lots = np.maximum(lots // part, 1)
     price = found.units[0] * draw(st.sampled_from([1, 1, Fraction(9, 10), Fraction(21, 20), Fraction(1, 3)]))
-    fits = reduced(abs(price.numerator), price.denominator)[1] > 0
+    fits = transfer_of(found, price)[1] > 0
     whole = [not fits or draw(st.booleans()) for _ in lots]
     value = [floor(n * price * (-1 if leg else 1)) + draw(st.integers(-3, 3)) for n in lots.tolist()]
     bankrupt = Bankrupt(slot, row, lots, np.array(value, np.int64), np.array(whole), np.zeros_like(lots))
@@ -229,9 +236,7 @@ def queues(draw: st.DrawFn) -> tuple[Case, Bankrupt, Ranked, Fraction, bool]:
 def filled(kernel: Any, case: Any) -> Fills:
     """Run the kernel to its end from the least space for its answers, deciding what it leaves open."""
     found, bankrupt, ranked, price, guard = case
-    transfer = np.array(reduced(abs(price.numerator), price.denominator), np.int64)
-    if abs(price) == abs(found.units[0]):  # as the engine hands in a price that is the mark
-        transfer = np.array([found.marks.exact.units[0], found.marks.exact.per[0]], np.int64)
+    transfer = np.array(transfer_of(found, price), np.int64)
     long = found.rows.lots[bankrupt.row[0]] > 0
     side = 1 if long != bool(found.marks.exact.inverse[0]) else -1
     fills = Fills(*(np.empty(1, np.int64) for _ in Fills._fields))
