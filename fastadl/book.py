@@ -203,13 +203,13 @@ class Book:
 
     @property
     def accounts(self) -> pl.Series:
-        """Ids of the accounts, in the order given."""
-        return self._id
+        """Ids of the accounts, in the order given (a copy)."""
+        return self._id.clone()
 
     @property
     def owners(self) -> pl.Series:
         """Trader behind each account."""
-        return self._id.alias("owner") if self._owner is None else self._owner
+        return self._id.alias("owner") if self._owner is None else self._owner.clone()
 
     @property
     def cash(self) -> Int64Array:

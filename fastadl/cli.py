@@ -215,13 +215,16 @@ def warmup() -> None:
     from fastadl.compilation import warmup as compile_all
     from fastadl.report.terminal import table
 
-    console = _Console()
-    with _Console(stderr=True).status("compiling") as status:
+    console, stderr = _Console(), _Console(stderr=True)
+    if stderr.is_terminal:
+        with stderr.status("compiling") as status:
 
-        def progress(kernel: Kernel) -> None:
-            status.update(f"compiled {kernel.name} in {kernel.seconds:.1f} s")
+            def progress(kernel: Kernel) -> None:
+                status.update(f"compiled {kernel.name} in {kernel.seconds:.1f} s")
 
-        kernels = compile_all(progress)
+            kernels = compile_all(progress)
+    else:
+        kernels = compile_all()
     entries = [
         {"kernel": k.name, "seconds": round(k.seconds, 2), "from": "cache" if k.cached else "compiler"}
         for k in kernels

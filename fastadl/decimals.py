@@ -13,6 +13,8 @@ __all__ = ["exact", "fixed", "json_number", "parse_decimal", "places_of", "plain
 
 _DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
 _LONGEST = 400
+_TOO_LONG = f"give a number of at most {_LONGEST} digits"
+_LARGEST = 10**_LONGEST
 #: Significant digits of a printed price, ratio or score (rule R72).
 _DIGITS = 12
 _ROUND = Context(prec=_DIGITS, rounding=ROUND_HALF_EVEN, Emax=999_999, Emin=-999_999)
@@ -49,18 +51,24 @@ def exact(value: object) -> Fraction:
     if isinstance(value, (bool, np.bool_)):
         raise ValueError("give a number, not true or false")
     if isinstance(value, Integral):
-        return Fraction(int(value))
+        return _short(Fraction(int(value)))
     if isinstance(value, (float, np.floating)):
         value = Decimal(repr(float(value)))
     if isinstance(value, Decimal):
         if not value.is_finite():
             raise ValueError("give a finite number")
         if abs(value.adjusted()) > _LONGEST:
-            raise ValueError(f"give a number of at most {_LONGEST} digits")
+            raise ValueError(_TOO_LONG)
         return Fraction(value)
     if isinstance(value, Fraction):
-        return value
+        return _short(value)
     raise ValueError("give a decimal text, Decimal, integer or float")
+
+
+def _short(number: Fraction) -> Fraction:
+    if abs(number.numerator) >= _LARGEST or number.denominator >= _LARGEST:
+        raise ValueError(_TOO_LONG)
+    return number
 
 
 def fixed(units: int, places: int) -> str:

@@ -52,7 +52,10 @@ class InputError(FastadlError, ValueError):
         return type(self)(self.path, self.value, self.remedy, file)
 
     def _shown(self) -> str:
-        text = self.value if isinstance(self.value, str) else repr(self.value)
+        try:
+            text = self.value if isinstance(self.value, str) else repr(self.value)
+        except ValueError:  # an integer with more digits than Python writes
+            text = "a number of thousands of digits"
         text = " ".join(text.split())
         return text if 0 < len(text) <= 120 else repr(text[:117] + "..." if text else text)
 

@@ -23,7 +23,7 @@ def book(
         money = {"currency": "USD", "decimals": 8 if given.get("currency") == "BTC" else 2}
         for name, value in {"symbol": symbol, **usual, **money, **given}.items():
             table[name].append(value)
-    rows = [line.split() for line in positions.strip().splitlines()]
+    rows = [line.split() for line in positions.splitlines() if line]
     names = ("account", "symbol", "qty", "entry_price")
     return Book.from_frames(
         dict(table),

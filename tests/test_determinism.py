@@ -8,9 +8,9 @@ import numba
 import numpy as np
 import polars as pl
 import pytest
-from engines import ipc
+from engines import ipc, state_of
 
-from fastadl import Book, Engine
+from fastadl import Book, Engine, synth
 from fastadl.policy.model import CHOICES
 from fastadl.policy.venues import VENUES
 
@@ -75,7 +75,7 @@ def results(tables: list[pl.DataFrame], policy: Any, threads: int | None = None)
         Book.from_frames(*tables),
         policy=policy,
         fund={"USD": "150", "BTC": {"cash": "0.001", "max_drawdown": "0.9"}},
-        liquidity={"model": "fixed", "depth": {"X": "9", "Y": "2", "B": "4"}, "slippage": "0.02", "fee": "0.01"},
+        liquidity={"depth": {"X": "9", "Y": "2", "B": "4"}, "slippage": "0.02", "fee": "0.01"},
         threads=threads,
     )
     found = {}
@@ -98,18 +98,39 @@ def results(tables: list[pl.DataFrame], policy: Any, threads: int | None = None)
 
 @pytest.fixture(scope="module")
 def tables() -> list[pl.DataFrame]:
-    return frames(120)
+    return frames(80)
+
+
+THREADS = min(2, numba.config.NUMBA_NUM_THREADS)
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
 def test_neither_row_order_nor_threads_nor_the_run_changes_a_byte(tables, policy):
     once = results(tables, policy)
-    assert results(tables, policy) == once
+    assert differences(once, results(tables, policy, THREADS)) == []
     shuffled = [table.sample(fraction=1.0, shuffle=True, seed=len(str(policy))) for table in tables]
     assert not shuffled[2].equals(tables[2])
-    for threads in {1, min(2, numba.config.NUMBA_NUM_THREADS)}:
-        other = results(shuffled, policy, threads)
-        assert [name for name in once if other[name] != once[name]] == []
+    assert differences(once, results(shuffled, policy, 1)) == []
+
+
+def differences(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
+    return [name for name in one if other[name] != one[name]]
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("policy", ["bitmex", {"space": "wealth"}, {"allocation": "leverage_fill"}], ids=str)
+def test_books_of_many_chunks_are_the_same_on_two_threads(policy):
+    """Kernels work on chunks of a few thousand accounts; here every thread has several."""
+    book = synth.book("pareto", positions=40_000, accounts=15_000, instruments=3, seed=5)
+    states = []
+    for threads in (1, THREADS):
+        engine = Engine(book, policy=policy, fund="100000", threads=threads)
+        frames = engine.tick(engine.marks * [0.8, 1.2, 1.0]).frames()
+        states.append(
+            {name: ipc(frame) for name, frame in frames.items() if name != "summary"} | state_of(engine)
+        )
+    assert len(frames["liquidations"]) > 1000
+    assert differences(*states) == []
 
 
 def test_the_load_reaches_every_list(tables):
@@ -121,7 +142,6 @@ def test_the_load_reaches_every_list(tables):
             policy=policy,
             fund={"USD": "150"},
             liquidity={
-                "model": "fixed",
                 "depth": {"X": "9", "Y": "2"},
                 "slippage": "0.02",
                 "fee": "0.01",

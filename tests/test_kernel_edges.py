@@ -301,24 +301,24 @@ def test_tenths_of_many_rows_add_up_without_rounding(rows: int) -> None:
     assert (ceiling[0], sure[0]) == (-(-rows // 10), True)
 
 
-@pytest.mark.parametrize(
-    ("accounts", "certain"),
-    [
-        ([(-200, [(0, 3, 270), (1, 3, 270)])], False),  # two rows alike: a tie, to the unlimited integers
-        ([(-201, [(0, 3, 270), (1, 3, 270)])], False),  # ... and with an atom that only one can have
-        ([(-200, [(0, 3, 270), (1, 4, 360)])], True),
-        ([(-200, [(0, 3, 270)])], True),
-        ([(-200, [])], True),
-    ],
-)
-def test_a_tie_between_rows_is_never_decided_by_rounding(accounts: list, certain: bool) -> None:
-    other = Instrument("MIN", Kind.LINEAR, Fraction(1), Fraction(1), FLAT, decimals=0, mark=Fraction(90))
-    found = case([LINEAR, other], accounts)
+@pytest.mark.parametrize("cash", [-200, -201, -202, -203])
+@pytest.mark.parametrize("lots", [(3, 3), (3, 4), (3, 3, 3), (3, 3, 3, 4), (-3, 3, -3)], ids=str)
+@pytest.mark.parametrize("item", [LINEAR, INVERSE], ids=["round price", "wide price"])
+def test_a_tie_between_rows_is_never_decided_by_rounding(
+    item: Instrument, lots: tuple[int, ...], cash: int
+) -> None:
+    """Rows alike get alike, and an atom that only one can have goes by R16; unsure only at wide prices."""
+    items = [replace(item, symbol=f"S{i}") for i in range(len(lots))]
+    unit = int(item.unit_value(item.mark))
+    found = case(items, [(cash, [(i, n, n * unit) for i, n in enumerate(lots)])])
     work = work_of(found, found.slots)
-    value, sure = np.zeros(len(work.row), np.int64), np.empty(1, np.bool_)
-    bankruptcy_values(work, True, found.margins, found.marks.exact, value, sure)
-    assert sure[0] == certain
     for by_notional in (True, False):
+        value, sure = np.zeros(len(work.row), np.int64), np.empty(1, np.bool_)
+        bankruptcy_values(work, by_notional, found.margins, found.marks.exact, value, sure)
+        if item is LINEAR or (lots == (3, 4) and cash % 7):
+            assert sure[0]
+        elif len(set(lots)) == 1 and cash % len(lots):
+            assert not sure[0]
         same_split(bankruptcy_values, None, (found, by_notional))
 
 

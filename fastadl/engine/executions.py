@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from fastadl.book import Book
-from fastadl.decimals import exact
+from fastadl.decimals import exact, plain
 from fastadl.engine.state import State, known_account
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.money import find_rows
@@ -123,7 +123,7 @@ class Executions:
             closed, same, opposite = keys[i], keys[i + len(self)], keys[i + 2 * len(self)]
             if lots > held[closed]:
                 raise InputError(
-                    ("executions", i, "lots"), lots, f"the account holds {held[closed]} lots of that side"
+                    ("executions", i), f"{lots} lots", f"the account holds {held[closed]} lots of that side"
                 )
             held[closed] -= lots
             if same[0] >= 0:
@@ -153,7 +153,10 @@ def _columns(given: Any) -> dict[str, list[Any]]:
     for name, column in given.items():
         if name not in _COLUMNS:
             raise InputError(("executions", str(name)), "unknown column", f"use {', '.join(_COLUMNS)}")
-        columns[name] = column.tolist() if isinstance(column, np.ndarray) else list(column)
+        values = column.tolist() if isinstance(column, np.ndarray) else column
+        if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+            raise InputError(("executions", name), column, "give a list, array or Series")
+        columns[name] = list(values)
     if len({len(column) for column in columns.values()}) > 1:
         raise InputError(("executions",), "columns of different lengths", "give one value per execution")
     for names in (("account",), ("symbol",), ("side",), ("qty", "lots"), ("price", "value", "value_atoms")):
@@ -171,7 +174,7 @@ def _one(book: Book, given: dict[str, Any], i: int) -> tuple[int, ...]:
     account = known_account(book, given["account"], ("executions", i, "account"))
     instrument = book.instruments.lookup(given["symbol"], ("executions", i, "symbol"))
     item = book.instruments[instrument]
-    if given["side"] not in ("long", "short"):
+    if not isinstance(given["side"], str) or given["side"] not in ("long", "short"):
         raise refuse("side", "name the side that is closed, long or short")
     is_long = given["side"] == "long"
     if book.currency[account] != book.instruments.currency[instrument]:
@@ -179,31 +182,30 @@ def _one(book: Book, given: dict[str, Any], i: int) -> tuple[int, ...]:
     amount = "lots" if "lots" in given else "qty"
     lots = _exact(given, amount, i) / (1 if amount == "lots" else item.lot)
     if lots.denominator != 1 or lots <= 0:
-        raise refuse(amount, "give a positive multiple of the lot")
+        wanted = "whole number" if amount == "lots" else f"multiple of the lot {plain(item.lot)}"
+        raise refuse(amount, f"give a positive {wanted}")
     if lots > ROW_BOUND:
         raise BoundsError(("executions", i, amount), given[amount], "keep it within 2^53 lots (rule R1)")
     signed = lots if is_long else -lots
-    if "price" in given:
-        price = _exact(given, "price", i)
+    paid = next(name for name in ("price", "value", "value_atoms") if name in given)
+    if paid == "price":
+        price = _exact(given, paid, i)
         if price <= 0:
-            raise refuse("price", "give a price above zero")
+            raise refuse(paid, "give a price above zero")
         value = floor(signed * item.unit_value(price))
     else:
-        name = "value_atoms" if "value_atoms" in given else "value"
-        value = _atoms(given, name, item.decimals, i)
+        value = _atoms(given, paid, item.decimals, i)
         if value * signed * (-1 if item.unit_value(Fraction(1)) < 0 else 1) < 0:
-            raise refuse(
-                "value_atoms" if "value_atoms" in given else "value", "give the sign the row's value has"
-            )
+            raise refuse(paid, "give the sign the row's value has")
     if abs(value) > SUM_BOUND >> 1:
-        raise BoundsError(("executions", i, "value"), value, "keep it within 2^61 atoms (rule R1)")
+        raise BoundsError(("executions", i, paid), given[paid], "keep the value within 2^61 atoms (rule R1)")
     fee_name = next((name for name in ("fee", "fee_atoms") if given.get(name) is not None), None)
     fee = 0 if fee_name is None else _atoms(given, fee_name, item.decimals, i)
     if fee < 0 or fee > ROW_BOUND:
         raise refuse(str(fee_name), "give a fee from 0 to 2^53 atoms")
     other = given.get("counterparty")
     counterparty = -1
-    if other is not None and other != MARKET:
+    if other is not None and not (isinstance(other, str) and other == MARKET):
         counterparty = known_account(book, other, ("executions", i, "counterparty"))
         if counterparty == account or book.currency[counterparty] != book.currency[account]:
             raise refuse("counterparty", "name another account of the same currency, or null for the market")
@@ -220,5 +222,6 @@ def _exact(given: dict[str, Any], name: str, i: int) -> Fraction:
 def _atoms(given: dict[str, Any], name: str, decimals: int, i: int) -> int:
     atoms = _exact(given, name, i) * (1 if name.endswith("_atoms") else 10**decimals)
     if atoms.denominator != 1:
-        raise InputError(("executions", i, name), given[name], f"give at most {decimals} decimal places")
+        remedy = "give whole atoms" if name.endswith("_atoms") else f"give at most {decimals} decimal places"
+        raise InputError(("executions", i, name), given[name], remedy)
     return int(atoms)

@@ -114,7 +114,7 @@ class Marks:
             )
             pairs = []
             for number, per in units:
-                if shared % per == 0:
+                if shared % per == 0 and number * (shared // per) < WIDE:
                     number, per = number * (shared // per), shared
                 pairs.append((number, per) if number < WIDE and per < WIDE else (0, 0))
             high = np.array([number / per for number, per in units], np.float64)

@@ -22,11 +22,23 @@ def checked_funds(book: Book, given: Any) -> list[Fund]:
         for key in given:
             if key not in currencies:
                 raise InputError(("fund", str(key)), given[key], f"name currencies: {', '.join(currencies)}")
-        return [Fund.of(given.get(code)) for code in currencies]
+        items = zip(currencies, book.instruments.decimals, strict=True)
+        return [_fund_in(code, decimals, given.get(code)) for code, decimals in items]
     fund = Fund.of(given)
     if fund.cash and len(currencies) > 1:
         raise InputError(("fund",), str(fund.cash), f"give one fund per currency: {', '.join(currencies)}")
     return [fund] * len(currencies)
+
+
+def _fund_in(code: str, decimals: int, given: Any) -> Fund:
+    """The fund of one of several currencies, whose errors name it."""
+    try:
+        fund = Fund.of(given)
+        fund.cash_atoms(decimals)
+        fund.min_equity_atoms(decimals)
+    except InputError as error:
+        raise type(error)(("fund", code, *error.path[1:]), error.value, error.remedy) from None
+    return fund
 
 
 def checked_time(time: object, last: int) -> int:
@@ -36,7 +48,7 @@ def checked_time(time: object, last: int) -> int:
     if isinstance(time, bool) or not isinstance(time, Integral):
         raise InputError(("time",), time, "give whole seconds")
     if time < last:
-        raise InputError(("time",), int(time), f"time does not run backwards; the last tick was at {last}")
+        raise InputError(("time",), int(time), f"time does not run backwards: give {last} or later")
     if int(time) > SUM_BOUND:
         raise BoundsError(("time",), int(time), "give at most 2^62 seconds (rule R1)")
     return int(time)

@@ -37,8 +37,11 @@ _HEADINGS = (
 @contextmanager
 def watching(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar over the steps, on a terminal only; gives what `fastadl.stress.run` reports to."""
+    if not console.is_terminal:
+        yield lambda *_: None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=None)
 
         def tell(what: str, done: int, of: int) -> None:
