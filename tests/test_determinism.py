@@ -8,8 +8,8 @@ import numba
 import numpy as np
 import polars as pl
 import pytest
-from engines import ipc, state_of
 
+from engines import ipc, state_of
 from fastadl import Book, Engine, synth
 from fastadl.policy.model import CHOICES
 from fastadl.policy.venues import VENUES

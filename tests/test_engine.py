@@ -9,10 +9,10 @@ from math import ceil, floor
 import numpy as np
 import polars as pl
 import pytest
-from engines import book, cash, lots, state_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines import book, cash, lots, state_of
 from fastadl import Engine, Fund, InputError, StageError, testing
 from fastadl.engine import close_out, detect, facade
 from fastadl.engine import fund as fund_stage

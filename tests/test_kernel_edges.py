@@ -9,8 +9,6 @@ from math import ceil
 
 import numpy as np
 import pytest
-from twins.books import Case, case
-from twins.stages import same_fills, same_split, same_takeover, work_of
 
 from fastadl.contracts import Instrument, Kind, Tier
 from fastadl.kernels.account import evaluate, exact_margin, exact_sum
@@ -28,6 +26,8 @@ from fastadl.reference.account import safe
 from fastadl.reference.fill import affordable as reference_affordable
 from fastadl.reference.fill import fill as reference_fill
 from fastadl.reference.fund import takeover as reference_takeover
+from twins.books import Case, case
+from twins.stages import same_fills, same_split, same_takeover, work_of
 
 FLAT = (Tier(Fraction(0), Fraction(1, 100), Fraction(0)),)
 #: One atom a lot at a mark of 1.

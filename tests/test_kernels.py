@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from twins import PAIRS
 
 import fastadl.engine
 import fastadl.io  # noqa: F401
 from fastadl.kernels import _jit
+from twins import PAIRS
 
 
 def test_every_public_kernel_has_a_twin() -> None:

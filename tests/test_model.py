@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+
 from model import run
 from model.allocation import capped_shares, quotas
 from model.book import Account, Row

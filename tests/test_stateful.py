@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from engines import state_of, totals
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from model.policy import PRESETS
-from model.strategies import policies
 
+from engines import state_of, totals
 from fastadl import Engine, Fund, InputError, StageError
 from fastadl.decimals import plain
 from fastadl.testing import assert_books_equal, books, check_invariants, marks
+from model.policy import PRESETS
+from model.strategies import policies
 
 OPPOSITE = {"long": "short", "short": "long"}
 FUNDS = st.builds(

@@ -172,6 +172,8 @@ class Engine:
 
     def _mark(self, prices: Any, time: int | None) -> Marked:
         state = self._state
+        if self._doomed is not None:
+            raise StageError("the fund has taken over in this tick: end it with deleverage before a new mark")
         start = perf_counter()
         now = checked_time(time, self._time)
         detect.mark(state, given_prices(state.instruments, prices))
