@@ -152,6 +152,7 @@ class Waterfall(RuleBasedStateMachine):
                 return pl.DataFrame(columns, strict=False)
         return columns
 
+    @precondition(lambda self: self.stage != "declared")
     @rule(data=st.data(), later=st.sampled_from((None, 0, 30, 40_000)))
     def mark(self, data, later):
         prices = self.drawn_prices(data)
@@ -166,6 +167,7 @@ class Waterfall(RuleBasedStateMachine):
             int((detected["status"] == status).sum()) for status in ("liquidatable", "bankrupt")
         )
 
+    @precondition(lambda self: self.stage != "declared")
     @rule(data=st.data(), executed=st.booleans())
     def tick(self, data, executed):
         given = self.drawn_executions(data) if executed else None
@@ -204,6 +206,8 @@ class Waterfall(RuleBasedStateMachine):
         np.testing.assert_array_equal(other.marks, self.engine.marks)
         assert other.reserves().equals(self.engine.reserves())
         assert other.equity().tolist() == self.engine.equity().tolist()
+        if self.stage == "declared":
+            self.engine.deleverage()
         self.engine.tick(self.engine.marks * 0.5)
         self.engine = other
         self.stage = "finished"
@@ -212,11 +216,12 @@ class Waterfall(RuleBasedStateMachine):
     @rule()
     def stage_done_twice(self):
         state = state_of(self.engine)
-        for stage in (self.engine.takeover, self.engine.settle):
+        for stage in (self.engine.takeover, self.engine.settle, lambda: self.engine.mark({})):
             with pytest.raises(StageError):
                 stage()
         assert state_of(self.engine) == state
 
+    @precondition(lambda self: self.stage != "declared")
     @rule(wrong=st.sampled_from(WRONG_MARKS), whole=st.booleans())
     def wrong_marks(self, wrong, whole):
         state = state_of(self.engine)

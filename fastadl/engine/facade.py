@@ -360,7 +360,7 @@ class Engine:
             )
 
     def copy(self) -> Engine:
-        """An engine of its own at the same point, its laws counted from here."""
+        """An engine of its own with the same book, fund and marks; a tick in progress stays behind."""
         with self._lock:
             other = object.__new__(type(self))
             other.__dict__.update(self.__dict__)

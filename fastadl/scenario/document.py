@@ -1,4 +1,4 @@
-"""The shape of a scenario file (semantics.md, section 6): which fields there are, and of which type.
+"""The shape of a scenario file (section 6 of the rules): which fields there are, and of which type.
 
 Values are checked where they are used: numbers, references and duplicates by `fastadl.io`, choices by
 `fastadl.policy`, prices and times by `fastadl.scenario.run`.

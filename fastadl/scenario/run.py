@@ -119,7 +119,7 @@ class Scenario:
         return Run(self)
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """Run all ticks and return the result object (semantics.md, section 7), ready for JSON.
+        """Run all ticks and return the result object (section 7 of the rules), ready for JSON.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Frames and books as the lists of a result (semantics.md, section 7; formats of rule R72)."""
+"""Frames and books as the lists of a result (section 7 of the rules; formats of R72)."""
 
 from __future__ import annotations
 

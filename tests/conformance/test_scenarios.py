@@ -1,4 +1,4 @@
-"""Every conformance file gives exactly the object it expects (semantics.md, section 7)."""
+"""Every conformance file gives exactly the object it expects (section 7 of the rules)."""
 
 from __future__ import annotations
 
