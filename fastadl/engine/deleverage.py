@@ -69,7 +69,7 @@ def _fill(
     owner = doomed.owner[leg.rows]
     bankrupt = _bankrupt(state, doomed, leg, policy)
     ranked = Ranked(slot=quota.slot, row=quota.row, quota=quota.lots.copy())
-    state.touch(quota.slot)
+    state.touch_rows(quota.slot, quota.row)
     fills = _run(state, leg.leg, bankrupt, ranked, policy)
     doomed.left[leg.rows] -= bankrupt.done
     accounts = state.book.rows.account

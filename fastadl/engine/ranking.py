@@ -116,26 +116,25 @@ def candidates(
     wanted = np.full(2 * len(state.instruments), -1, np.int32)
     wanted[legs] = np.arange(len(legs), dtype=np.int32)
     book = state.book
-    start, row, slot = gather(book.rows, wanted, state.blocks)
+    start, row, slot = gather(book.rows, wanted, excluded, state.blocks)
     parts = np.empty((len(FIELDS) if detail else 3, len(row)))
     inverse = np.array([item.kind is Kind.INVERSE for item in state.instruments], np.bool_)
     measure(
         SCORES.index(score), row, slot, book.rows, state.marks.unit, state.margins, inverse, state.one, parts
     )
     _, equity, error, *_ = parts
-    lots = np.abs(book.rows.lots[row])
     able = equity >= 0.0
     near = np.flatnonzero(np.abs(equity) <= error)
     able[near] = state.equity_floor(slot[near]) >= 0
-    able &= ~excluded[slot] & (lots > 0.0)
     if not able.all():
         start = np.concatenate([[0], np.cumsum(able)])[start]
         kept = np.flatnonzero(able)
-        row, slot, lots, parts = row[kept], slot[kept], lots[kept], parts[:, kept]
+        row, slot, parts = row[kept], slot[kept], parts[:, kept]
     key = np.empty(len(row), np.int64)
     keys(parts[0].view(np.int64), key)
     account = book.rows.account[slot]
-    count, tie, tier = lots.astype(np.int64), book.rank[account], book.adl_tier[account]
+    count = np.abs(book.rows.lots[row]).astype(np.int64)
+    tie, tier = book.rank[account], book.adl_tier[account]
     spans = [slice(int(a), int(b)) for a, b in pairwise(start)]
     return [Candidates(row[s], slot[s], count[s], parts[:, s], key[s], tie[s], tier[s]) for s in spans]
 

@@ -82,11 +82,13 @@ class State:
 
     def touch(self, slots: IntArray) -> None:
         """Remember accounts about to change: to undo it, and to renew their guards."""
-        rows = self.book.rows
         slots = np.asarray(slots)
-        cash = rows.cash[slots]
-        places = _places(self.book, slots)
-        lots, entry = rows.lots[places], rows.entry[places]
+        self.touch_rows(slots, _places(self.book, slots))
+
+    def touch_rows(self, slots: IntArray, places: IntArray) -> None:
+        """Remember accounts of which only some rows are about to change."""
+        rows = self.book.rows
+        cash, lots, entry = rows.cash[slots], rows.lots[places], rows.entry[places]
 
         def undo() -> None:
             rows.cash[slots] = cash

@@ -126,14 +126,16 @@ def expand(rows, slots):
 
 
 @parallel
-def gather(rows, wanted, blocks):
-    """Every row of some legs, open or not, leg by leg.
+def gather(rows, wanted, skipped, blocks):
+    """Every open row of some legs, leg by leg.
 
     Parameters
     ----------
     rows : Rows
     wanted : int32 (legs)
         Position of each wanted leg in the answer, −1 for the others.
+    skipped : bool (slots)
+        Accounts whose rows are left out.
     blocks : int64 (blocks, 3)
         Group, first slot and last slot + 1 of each block.
 
@@ -146,7 +148,7 @@ def gather(rows, wanted, blocks):
     legs = wanted.max() + 1
     cursor = np.zeros((blocks.shape[0], legs), np.int64)
     for b in prange(blocks.shape[0]):
-        _count_legs(rows, wanted, blocks[b], cursor[b])
+        _count_legs(rows, wanted, skipped, blocks[b], cursor[b])
     start = np.zeros(legs + 1, np.int64)
     total = 0
     for w in range(legs):
@@ -158,25 +160,12 @@ def gather(rows, wanted, blocks):
     row = np.empty(total, np.int64)
     slot = np.empty(total, np.int32)
     for b in prange(blocks.shape[0]):
-        _place_legs(rows, wanted, blocks[b], cursor[b], row, slot)
+        _place_legs(rows, wanted, skipped, blocks[b], cursor[b], row, slot)
     return start, row, slot
 
 
 @kernel
-def _count_legs(rows, wanted, block, count):
-    g = block[0]
-    size = block[2] - block[1]
-    width = rows.group_slot[g + 1] - rows.group_slot[g]
-    at = rows.group_row[g] + block[1] - rows.group_slot[g]
-    for _ in range(rows.group_rows[g]):
-        for leg in rows.leg[at : at + size]:
-            if wanted[leg] >= 0:
-                count[wanted[leg]] += 1
-        at += width
-
-
-@kernel
-def _place_legs(rows, wanted, block, cursor, row, slot):
+def _count_legs(rows, wanted, skipped, block, count):
     g = block[0]
     size = block[2] - block[1]
     width = rows.group_slot[g + 1] - rows.group_slot[g]
@@ -185,7 +174,22 @@ def _place_legs(rows, wanted, block, cursor, row, slot):
         leg = rows.leg[at : at + size]
         for i in range(size):
             w = wanted[leg[i]]
-            if w >= 0:
+            if w >= 0 and rows.lots[at + i] != 0.0 and not skipped[block[1] + i]:
+                count[w] += 1
+        at += width
+
+
+@kernel
+def _place_legs(rows, wanted, skipped, block, cursor, row, slot):
+    g = block[0]
+    size = block[2] - block[1]
+    width = rows.group_slot[g + 1] - rows.group_slot[g]
+    at = rows.group_row[g] + block[1] - rows.group_slot[g]
+    for _ in range(rows.group_rows[g]):
+        leg = rows.leg[at : at + size]
+        for i in range(size):
+            w = wanted[leg[i]]
+            if w >= 0 and rows.lots[at + i] != 0.0 and not skipped[block[1] + i]:
                 row[cursor[w]] = at + i
                 slot[cursor[w]] = block[1] + i
                 cursor[w] += 1

@@ -8,7 +8,7 @@ from numba import prange
 from fastadl.kernels._jit import kernel, parallel
 from fastadl.kernels.layout import locate
 from fastadl.kernels.mark import margin
-from fastadl.kernels.scores import Candidate, score
+from fastadl.kernels.scores import SCORES, Candidate, score
 
 __all__ = ["FIELDS", "keys", "measure", "order", "select"]
 
@@ -17,48 +17,85 @@ _CHUNK = 1024
 _BITS = 11
 _DIGITS = 1 << _BITS
 
+_BINANCE, _EXTENDED = SCORES.index("binance"), SCORES.index("extended")
+#: Scores that look at the account's maintenance margin.
+_BY_MARGIN = (_BINANCE, SCORES.index("okx"), SCORES.index("htx"))
+
 #: Rows of the table that `measure` fills.
 FIELDS = ("score", "equity", "error", "profit", "value", "row_margin", "margin", "gross")
 
 
 @kernel
-def _measure(first, last, number, row, slot, rows, unit, margins, inverse, one, out):
-    for c in range(first, last):
-        instrument = rows.leg[row[c]] >> 1
-        g = locate(rows.group_slot, slot[c])
+def _accounts(first, last, slots, rows, unit, margins, with_margin, table):
+    """Equity, margin (0 if not wanted), gross, and error bound of accounts (rule R6), a line of `table` each.
+
+    Without `slots` the accounts are `first` to `last` themselves.
+    """
+    for s in range(first, last):
+        slot = s if slots is None else slots[s]
+        g = locate(rows.group_slot, slot)
         width = rows.group_slot[g + 1] - rows.group_slot[g]
-        at = rows.group_row[g] + slot[c] - rows.group_slot[g]
-        cash = float(rows.cash[slot[c]])
-        equity = cash
-        size = abs(cash)
+        at = rows.group_row[g] + slot - rows.group_slot[g]
+        equity = float(rows.cash[slot])
+        size = abs(equity)
         needed = 0.0
         gross = 0.0
-        symbol_profit = 0.0
         for _ in range(rows.group_rows[g]):
             lots = rows.lots[at]
             if lots != 0.0:
-                i = rows.leg[at] >> 1
-                value = lots * unit[i]
-                profit = value - float(rows.entry[at])
-                equity += profit
-                if i == instrument:
-                    symbol_profit += profit
-                needed += margin(abs(value), i, margins)
+                instrument = rows.leg[at] >> 1
+                value = lots * unit[instrument]
+                entry = float(rows.entry[at])
+                equity += value - entry
+                if with_margin:
+                    needed += margin(abs(value), instrument, margins)
                 gross += abs(value)
-                size += 2.0 * abs(value) + abs(float(rows.entry[at]))
+                size += 2.0 * abs(value) + abs(entry)
             at += width
+        table[s, 0] = equity
+        table[s, 1] = needed
+        table[s, 2] = gross
+        table[s, 3] = _EPSILON * (16.0 + 8.0 * rows.group_rows[g]) * size
+
+
+@kernel
+def _symbol_profit(slot, instrument, rows, unit):
+    """Profit of all rows of an account in one symbol."""
+    g = locate(rows.group_slot, slot)
+    width = rows.group_slot[g + 1] - rows.group_slot[g]
+    at = rows.group_row[g] + slot - rows.group_slot[g]
+    total = 0.0
+    for _ in range(rows.group_rows[g]):
+        if rows.leg[at] >> 1 == instrument and rows.lots[at] != 0.0:
+            total += rows.lots[at] * unit[instrument] - float(rows.entry[at])
+        at += width
+    return total
+
+
+@kernel
+def _measure(first, last, number, row, slot, where, table, rows, unit, margins, inverse, one, out):
+    """Scores of candidate rows whose accounts stand in `table`, at `where` (or one by one)."""
+    detail = out.shape[0] > 3
+    for c in range(first, last):
+        line = c if where is None else where[c]
+        instrument = rows.leg[row[c]] >> 1
         lots = rows.lots[row[c]]
         value = lots * unit[instrument]
         entry = float(rows.entry[row[c]])
-        row_margin = margin(abs(value), instrument, margins)
-        out[1, c] = equity
-        out[2, c] = _EPSILON * (16.0 + 8.0 * rows.group_rows[g]) * size
-        if out.shape[0] > 3:
+        row_margin = 0.0
+        if detail or number == _EXTENDED:
+            row_margin = margin(abs(value), instrument, margins)
+        symbol_profit = 0.0
+        if number == _BINANCE:
+            symbol_profit = _symbol_profit(slot[c], instrument, rows, unit)
+        out[1, c] = table[line, 0]
+        out[2, c] = table[line, 3]
+        if detail:
             out[3, c] = value - entry
             out[4, c] = abs(value)
             out[5, c] = row_margin
-            out[6, c] = needed
-            out[7, c] = gross
+            out[6, c] = table[line, 1]
+            out[7, c] = table[line, 2]
         candidate = Candidate(
             lots=abs(lots),
             short=lots < 0.0,
@@ -68,10 +105,10 @@ def _measure(first, last, number, row, slot, rows, unit, margins, inverse, one, 
             profit=value - entry,
             symbol_profit=symbol_profit,
             row_margin=row_margin,
-            cash=cash,
-            equity=equity,
-            margin=needed,
-            gross=gross,
+            cash=float(rows.cash[slot[c]]),
+            equity=table[line, 0],
+            margin=table[line, 1],
+            gross=table[line, 2],
             one=one[instrument],
         )
         out[0, c] = score(number, candidate) + 0.0 if lots != 0.0 else 0.0  # −0.0 and 0.0 are one score
@@ -96,23 +133,23 @@ def measure(number, row, slot, rows, unit, margins, inverse, one, out):
         Written, one line per name in `FIELDS`; ``error`` bounds the error of equity, a closed row scores 0.
     """
     n = row.shape[0]
-    if n <= _CHUNK:
-        _measure(0, n, number, row, slot, rows, unit, margins, inverse, one, out)
+    with_margin = out.shape[0] > 3 or number in _BY_MARGIN
+    if n < max(_CHUNK, rows.cash.shape[0] // 4):
+        table = np.empty((n, 4))
+        for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+            first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
+            _accounts(first, last, slot, rows, unit, margins, with_margin, table)
+            _measure(first, last, number, row, slot, None, table, rows, unit, margins, inverse, one, out)
         return
+    # so many that every account is looked at once, in the order of memory
+    accounts = rows.cash.shape[0]
+    table = np.empty((accounts, 4))
+    for chunk in prange((accounts + _CHUNK - 1) // _CHUNK):
+        last = min(accounts, (chunk + 1) * _CHUNK)
+        _accounts(chunk * _CHUNK, last, None, rows, unit, margins, with_margin, table)
     for chunk in prange((n + _CHUNK - 1) // _CHUNK):
-        _measure(
-            chunk * _CHUNK,
-            min(n, (chunk + 1) * _CHUNK),
-            number,
-            row,
-            slot,
-            rows,
-            unit,
-            margins,
-            inverse,
-            one,
-            out,
-        )
+        last = min(n, (chunk + 1) * _CHUNK)
+        _measure(chunk * _CHUNK, last, number, row, slot, slot, table, rows, unit, margins, inverse, one, out)
 
 
 @kernel

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fastadl.schema import Int64Array, IntArray
+from fastadl.schema import BoolArray, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from fastadl.kernels.layout import Rows
@@ -80,11 +80,11 @@ def expand(rows: Rows, slots: Sequence[int] | IntArray) -> tuple[Int64Array, Int
     return start, np.array([at for mine in found for at in mine], np.int64)
 
 
-def gather(rows: Rows, wanted: IntArray) -> list[list[tuple[int, int]]]:
-    """Places and slots of every row of each wanted leg, open or not, in the order of the places."""
+def gather(rows: Rows, wanted: IntArray, skipped: BoolArray) -> list[list[tuple[int, int]]]:
+    """Places and slots of every open row of each wanted leg, in the order of the places."""
     found: list[list[tuple[int, int]]] = [[] for _ in range(max(wanted, default=-1) + 1)]
     for slot in range(len(rows.cash)):
         for at in places(rows, slot):
-            if wanted[rows.leg[at]] >= 0:
+            if wanted[rows.leg[at]] >= 0 and rows.lots[at] != 0 and not skipped[slot]:
                 found[wanted[rows.leg[at]]].append((at, slot))
     return [sorted(part) for part in found]

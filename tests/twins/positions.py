@@ -70,19 +70,21 @@ def chosen_slots(draw: st.DrawFn) -> tuple[Any, np.ndarray]:
 
 
 @st.composite
-def wanted_legs(draw: st.DrawFn) -> tuple[Case, np.ndarray, int]:
+def wanted_legs(draw: st.DrawFn) -> tuple[Case, np.ndarray, np.ndarray, int]:
     found = draw(cases())
     legs = 2 * len(found.instruments)
     chosen = draw(st.lists(st.integers(0, legs - 1), unique=True))
     wanted = np.full(legs, -1, np.int32)
     wanted[chosen] = np.arange(len(chosen))
-    return found, wanted, draw(st.integers(1, 3))
+    accounts = len(found.slots)
+    skipped = np.array(draw(st.lists(st.booleans(), min_size=accounts, max_size=accounts)), np.bool_)
+    return found, wanted, skipped, draw(st.integers(1, 3))
 
 
 def same_gather(kernel: Any, twin: Any, arguments: Any) -> None:
-    found, wanted, size = arguments
-    start, row, slot = kernel(found.rows, wanted, found.blocks(size))
-    legs = twin(found.rows, wanted)
+    found, wanted, skipped, size = arguments
+    start, row, slot = kernel(found.rows, wanted, skipped, found.blocks(size))
+    legs = twin(found.rows, wanted, skipped)
     assert_equal(start, np.cumsum([0, *map(len, legs)]))
     for leg, first, last in zip(legs, start[:-1], start[1:], strict=True):
         assert sorted(zip(row[first:last].tolist(), slot[first:last].tolist(), strict=True)) == leg
