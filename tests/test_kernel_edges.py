@@ -231,7 +231,7 @@ def test_a_book_without_accounts_passes_through_every_kernel() -> None:
     exact_margin(rows, none, found.margins, exact, empty_int(), np.empty(0, np.bool_))
     start, row = expand(rows, none)
     assert (start.tolist(), row.tolist()) == ([0], [])
-    start, row, slot = gather(rows, np.array([0, -1], np.int32), np.empty(0, np.bool_), blocks)
+    start, row, slot, _ = gather(rows, np.array([0, -1], np.int32), np.empty(0, np.bool_), blocks)
     assert (start.tolist(), row.tolist(), slot.tolist()) == ([0, 0], [], [])
     inputs = rows, found.marks.unit, found.margins, exact.inverse, np.ones(1)
     measure(0, row, slot, *inputs, np.empty((len(FIELDS), 0)))
@@ -246,7 +246,7 @@ def test_a_book_without_accounts_passes_through_every_kernel() -> None:
 
 
 def test_legs_nobody_asks_for_are_not_gathered() -> None:
-    start, row, slot = gather(MIXED.rows, np.full(4, -1, np.int32), np.zeros(5, np.bool_), MIXED.blocks(2))
+    start, row, slot, _ = gather(MIXED.rows, np.full(4, -1, np.int32), np.zeros(5, np.bool_), MIXED.blocks(2))
     assert (start.tolist(), row.tolist(), slot.tolist()) == ([0], [], [])
 
 

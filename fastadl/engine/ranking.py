@@ -14,7 +14,7 @@ from fastadl.engine.close_out import values_at
 from fastadl.engine.state import State
 from fastadl.kernels.allocate import level, level_shares, shares, threshold, whole_positions
 from fastadl.kernels.layout import gather
-from fastadl.kernels.rank import FIELDS, keys, measure, order, select
+from fastadl.kernels.rank import FIELDS, describe, keys, measure, measure_all, order, select
 from fastadl.kernels.scores import SCORES
 from fastadl.policy import AdlPolicy
 from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
@@ -116,12 +116,16 @@ def candidates(
     wanted = np.full(2 * len(state.instruments), -1, np.int32)
     wanted[legs] = np.arange(len(legs), dtype=np.int32)
     book = state.book
-    start, row, slot = gather(book.rows, wanted, excluded, state.blocks)
+    start, row, slot, span = gather(book.rows, wanted, excluded, state.blocks)
     parts = np.empty((len(FIELDS) if detail else 3, len(row)))
     inverse = np.array([item.kind is Kind.INVERSE for item in state.instruments], np.bool_)
-    measure(
-        SCORES.index(score), row, slot, book.rows, state.marks.unit, state.margins, inverse, state.one, parts
-    )
+    rest = (book.rows, state.marks.unit, state.margins, inverse, state.one, parts)
+    if len(row) < len(book.rows.cash) // 4:
+        measure(SCORES.index(score), row, slot, *rest)
+    else:
+        measure_all(SCORES.index(score), row, slot, span, state.blocks, *rest)
+    lots, tie, tier = np.empty(len(row), np.int64), np.empty(len(row), np.int32), np.empty(len(row), np.uint8)
+    describe(row, slot, span, book.rows, book.rank, book.adl_tier, lots, tie, tier)
     _, equity, error, *_ = parts
     able = equity >= 0.0
     near = np.flatnonzero(np.abs(equity) <= error)
@@ -129,14 +133,12 @@ def candidates(
     if not able.all():
         start = np.concatenate([[0], np.cumsum(able)])[start]
         kept = np.flatnonzero(able)
-        row, slot, parts = row[kept], slot[kept], parts[:, kept]
+        row, slot, lots, tie, tier = row[kept], slot[kept], lots[kept], tie[kept], tier[kept]
+        parts = parts[:, kept]
     key = np.empty(len(row), np.int64)
     keys(parts[0].view(np.int64), key)
-    account = book.rows.account[slot]
-    count = np.abs(book.rows.lots[row]).astype(np.int64)
-    tie, tier = book.rank[account], book.adl_tier[account]
     spans = [slice(int(a), int(b)) for a, b in pairwise(start)]
-    return [Candidates(row[s], slot[s], count[s], parts[:, s], key[s], tie[s], tier[s]) for s in spans]
+    return [Candidates(row[s], slot[s], lots[s], parts[:, s], key[s], tie[s], tier[s]) for s in spans]
 
 
 def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:

@@ -144,9 +144,12 @@ def gather(rows, wanted, skipped, blocks):
     start : int64 (wanted legs + 1)
     row, slot : int64, int32 (found rows)
         Within a leg in the order of the blocks.
+    span : int64 (2, blocks, wanted legs)
+        Where the rows of each block and leg begin and end.
     """
     legs = wanted.max() + 1
-    cursor = np.zeros((blocks.shape[0], legs), np.int64)
+    span = np.zeros((2, blocks.shape[0], legs), np.int64)
+    cursor = span[1]
     for b in prange(blocks.shape[0]):
         _count_legs(rows, wanted, skipped, blocks[b], cursor[b])
     start = np.zeros(legs + 1, np.int64)
@@ -154,6 +157,7 @@ def gather(rows, wanted, skipped, blocks):
     for w in range(legs):
         for b in range(blocks.shape[0]):
             count = cursor[b, w]
+            span[0, b, w] = total
             cursor[b, w] = total
             total += count
         start[w + 1] = total
@@ -161,7 +165,7 @@ def gather(rows, wanted, skipped, blocks):
     slot = np.empty(total, np.int32)
     for b in prange(blocks.shape[0]):
         _place_legs(rows, wanted, skipped, blocks[b], cursor[b], row, slot)
-    return start, row, slot
+    return start, row, slot, span
 
 
 @kernel

@@ -10,7 +10,7 @@ from fastadl.kernels.layout import locate
 from fastadl.kernels.mark import margin
 from fastadl.kernels.scores import SCORES, Candidate, score
 
-__all__ = ["FIELDS", "keys", "measure", "order", "select"]
+__all__ = ["FIELDS", "describe", "keys", "measure", "measure_all", "order", "select"]
 
 _EPSILON = 2.0**-53
 _CHUNK = 1024
@@ -27,12 +27,9 @@ FIELDS = ("score", "equity", "error", "profit", "value", "row_margin", "margin",
 
 @kernel
 def _accounts(first, last, slots, rows, unit, margins, with_margin, table):
-    """Equity, margin (0 if not wanted), gross, and error bound of accounts (rule R6), a line of `table` each.
-
-    Without `slots` the accounts are `first` to `last` themselves.
-    """
+    """Equity, margin (0 if not wanted), gross and error bound of accounts (R6), a line of `table` each."""
     for s in range(first, last):
-        slot = s if slots is None else slots[s]
+        slot = slots[s]
         g = locate(rows.group_slot, slot)
         width = rows.group_slot[g + 1] - rows.group_slot[g]
         at = rows.group_row[g] + slot - rows.group_slot[g]
@@ -73,11 +70,15 @@ def _symbol_profit(slot, instrument, rows, unit):
 
 
 @kernel
-def _measure(first, last, number, row, slot, where, table, rows, unit, margins, inverse, one, out):
-    """Scores of candidate rows whose accounts stand in `table`, at `where` (or one by one)."""
+def _measure(first, last, number, row, slot, origin, table, rows, unit, margins, inverse, one, out):
+    """Scores of candidate rows `first` to `last`.
+
+    Their accounts stand in `table` line by line from row `origin` on; or, where `origin` is −1 − s, by slot
+    from slot s on.
+    """
     detail = out.shape[0] > 3
     for c in range(first, last):
-        line = c if where is None else where[c]
+        line = c - origin if origin >= 0 else slot[c] + 1 + origin
         instrument = rows.leg[row[c]] >> 1
         lots = rows.lots[row[c]]
         value = lots * unit[instrument]
@@ -134,22 +135,60 @@ def measure(number, row, slot, rows, unit, margins, inverse, one, out):
     """
     n = row.shape[0]
     with_margin = out.shape[0] > 3 or number in _BY_MARGIN
-    if n < max(_CHUNK, rows.cash.shape[0] // 4):
-        table = np.empty((n, 4))
-        for chunk in prange((n + _CHUNK - 1) // _CHUNK):
-            first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
-            _accounts(first, last, slot, rows, unit, margins, with_margin, table)
-            _measure(first, last, number, row, slot, None, table, rows, unit, margins, inverse, one, out)
+    table = np.empty((n, 4))
+    if n <= _CHUNK:
+        _accounts(0, n, slot, rows, unit, margins, with_margin, table)
+        _measure(0, n, number, row, slot, 0, table, rows, unit, margins, inverse, one, out)
         return
-    # so many that every account is looked at once, in the order of memory
-    accounts = rows.cash.shape[0]
-    table = np.empty((accounts, 4))
-    for chunk in prange((accounts + _CHUNK - 1) // _CHUNK):
-        last = min(accounts, (chunk + 1) * _CHUNK)
-        _accounts(chunk * _CHUNK, last, None, rows, unit, margins, with_margin, table)
     for chunk in prange((n + _CHUNK - 1) // _CHUNK):
-        last = min(n, (chunk + 1) * _CHUNK)
-        _measure(chunk * _CHUNK, last, number, row, slot, slot, table, rows, unit, margins, inverse, one, out)
+        first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
+        mine = table[first:last]
+        _accounts(0, last - first, slot[first:last], rows, unit, margins, with_margin, mine)
+        _measure(first, last, number, row, slot, first, mine, rows, unit, margins, inverse, one, out)
+
+
+@parallel
+def measure_all(number, row, slot, span, blocks, rows, unit, margins, inverse, one, out):
+    """As `measure`, for so many rows that every account is looked at once, block by block.
+
+    Parameters
+    ----------
+    span : int64 (2, blocks, legs)
+        As `fastadl.kernels.layout.gather` gives it with `row` and `slot`.
+    blocks : int64 (blocks, 3)
+    number, row, slot, rows, unit, margins, inverse, one, out : as in `measure`
+    """
+    with_margin = out.shape[0] > 3 or number in _BY_MARGIN
+    for b in prange(blocks.shape[0]):
+        first = blocks[b, 1]
+        table = np.empty((blocks[b, 2] - first, 4))
+        slots = np.arange(first, blocks[b, 2])
+        _accounts(0, slots.shape[0], slots, rows, unit, margins, with_margin, table)
+        for w in range(span.shape[2]):
+            begin, end = span[0, b, w], span[1, b, w]
+            _measure(begin, end, number, row, slot, -1 - first, table, rows, unit, margins, inverse, one, out)
+
+
+@parallel
+def describe(row, slot, span, rows, rank, tier, lots, tie, tier_out):
+    """Lots, tie-breaker and tier of candidate rows, block by block.
+
+    Parameters
+    ----------
+    row, slot, span : as `fastadl.kernels.layout.gather` gives them
+    rows : Rows
+    rank, tier : int32, uint8 (accounts)
+        Order of the ids, and ADL tier, by account.
+    lots, tie, tier_out : int64, int32, uint8 (n)
+        Written.
+    """
+    for b in prange(span.shape[1]):
+        for w in range(span.shape[2]):
+            for c in range(span[0, b, w], span[1, b, w]):
+                account = rows.account[slot[c]]
+                lots[c] = int(abs(rows.lots[row[c]]))
+                tie[c] = rank[account]
+                tier_out[c] = tier[account]
 
 
 @kernel

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fastadl.kernels.scores import Candidate
 from fastadl.reference.account import evaluate
 from fastadl.reference.layout import open_rows
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from fastadl.kernels.layout import Rows
     from fastadl.kernels.mark import Margins
 
-__all__ = ["keys", "measure", "order", "select"]
+__all__ = ["describe", "keys", "measure", "order", "select"]
 
 
 def measure(
@@ -61,6 +63,14 @@ def measure(
         "margin": needed,
         "gross": gross,
     }
+
+
+def describe(
+    row: IntArray, slot: IntArray, rows: Rows, rank: IntArray, tier: IntArray
+) -> tuple[Int64Array, IntArray, IntArray]:
+    """Lots, tie-breaker and tier of candidate rows."""
+    account = rows.account[slot]
+    return np.abs(rows.lots[row]).astype(np.int64), rank[account], tier[account]
 
 
 def keys(scores: Sequence[float]) -> list[int]:

@@ -83,9 +83,15 @@ def wanted_legs(draw: st.DrawFn) -> tuple[Case, np.ndarray, np.ndarray, int]:
 
 def same_gather(kernel: Any, twin: Any, arguments: Any) -> None:
     found, wanted, skipped, size = arguments
-    start, row, slot = kernel(found.rows, wanted, skipped, found.blocks(size))
+    start, row, slot, span = kernel(found.rows, wanted, skipped, found.blocks(size))
     legs = twin(found.rows, wanted, skipped)
     assert_equal(start, np.cumsum([0, *map(len, legs)]))
+    for b, (_, low, high) in enumerate(found.blocks(size)):
+        for w in range(len(legs)):
+            begin, end = span[:, b, w]
+            assert ((low <= slot[begin:end]) & (slot[begin:end] < high)).all()
+            assert start[w] <= begin <= end <= start[w + 1]
+    assert (span[1] - span[0]).sum() == len(row)
     for leg, first, last in zip(legs, start[:-1], start[1:], strict=True):
         assert sorted(zip(row[first:last].tolist(), slot[first:last].tolist(), strict=True)) == leg
 

@@ -15,6 +15,7 @@ from fastadl.engine.prices import reduced
 from fastadl.kernels.bankruptcy import Work
 from fastadl.kernels.fill import FULL, UNSURE, Bankrupt, Fills, Ranked
 from fastadl.kernels.fund import DEBT, LOTS, ROOM
+from fastadl.kernels.layout import gather
 from fastadl.kernels.money import Reserve
 from fastadl.kernels.rank import FIELDS
 from fastadl.kernels.scores import SCORES, Candidate
@@ -49,16 +50,48 @@ def same_score(kernel: Any, twin: Any, arguments: Any) -> None:
     assert kernel(*arguments) == twin(*arguments)
 
 
+def measurable(found: Case) -> tuple[Any, ...]:
+    one = np.array([10.0**item.decimals for item in found.instruments])
+    return found.rows, found.marks.unit, found.margins, found.marks.exact.inverse, one
+
+
+def gathered(found: Case, size: int) -> tuple[Any, ...]:
+    wanted = np.arange(2 * len(found.instruments), dtype=np.int32)
+    return gather(found.rows, wanted, np.zeros(len(found.slots), np.bool_), found.blocks(size))
+
+
 def same_measure(kernel: Any, twin: Any, arguments: Any) -> None:
     """Bit-equal, zeros of one sign, and equity within its bound."""
     number, found = arguments
     pairs = [(at, slot) for slot in found.slots.tolist() for at in layout.places(found.rows, slot)]
     row, slot = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
-    inverse = found.marks.exact.inverse
-    one = np.array([10.0**item.decimals for item in found.instruments])
-    inputs = found.rows, found.marks.unit, found.margins, inverse, one
     out = np.empty((len(FIELDS), len(pairs)))
-    kernel(number, row, slot.astype(np.int32), *inputs, out)
+    kernel(number, row, slot.astype(np.int32), *measurable(found), out)
+    agree_on_scores(out, pairs, twin, number, found)
+
+
+def same_measure_all(kernel: Any, twin: Any, arguments: Any) -> None:
+    """The same, block by block."""
+    number, found, size = arguments
+    _, row, slot, span = gathered(found, size)
+    out = np.empty((len(FIELDS), len(row)))
+    kernel(number, row, slot, span, found.blocks(size), *measurable(found), out)
+    agree_on_scores(out, list(zip(row.tolist(), slot.tolist(), strict=True)), twin, number, found)
+
+
+def same_description(kernel: Any, twin: Any, arguments: Any) -> None:
+    found, size, seed = arguments
+    _, row, slot, span = gathered(found, size)
+    random = np.random.default_rng(seed)
+    rank_of = random.permutation(len(found.slots)).astype(np.int32)
+    tier_of = random.integers(0, 3, len(found.slots)).astype(np.uint8)
+    out = np.empty(len(row), np.int64), np.empty(len(row), np.int32), np.empty(len(row), np.uint8)
+    kernel(row, slot, span, found.rows, rank_of, tier_of, *out)
+    assert_equal(out, twin(row, slot, found.rows, rank_of, tier_of))
+
+
+def agree_on_scores(out: Any, pairs: list[tuple[int, int]], twin: Any, number: int, found: Case) -> None:
+    inputs = measurable(found)
     assert not np.signbit(out[0][out[0] == 0.0]).any()
     for c, (at, who) in enumerate(pairs):
         parts = dict(zip(FIELDS, out[:, c].tolist(), strict=True))
@@ -271,6 +304,12 @@ numbers: Callable[[], Any] = lambda: st.integers(0, len(SCORES) - 1)  # noqa: E7
 PAIRS = {
     **{f"scores.{name}": _score(name) for name in single},
     "scores.score": Pair(scores.score, st.tuples(numbers(), candidates), same_score),
+    "rank.measure_all": Pair(
+        rank.measure, st.tuples(numbers(), cases(), st.integers(1, 3)), same_measure_all
+    ),
+    "rank.describe": Pair(
+        rank.describe, st.tuples(cases(), st.integers(1, 3), st.integers(0, 99)), same_description
+    ),
     "rank.measure": Pair(rank.measure, st.tuples(numbers(), cases()), same_measure),
     "bankruptcy.net_hedges": Pair(bankruptcy.net_hedges, hedged()),
     "bankruptcy.bankruptcy_values": Pair(
