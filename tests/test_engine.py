@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines import book, cash, lots, state_of
-from fastadl import Engine, Fund, InputError, StageError, testing
+from fastadl import Book, Engine, Fund, InputError, StageError, testing
 from fastadl.engine import close_out, detect, facade
 from fastadl.engine import fund as fund_stage
 
@@ -661,3 +661,26 @@ def test_an_interrupted_call_leaves_nothing_behind_and_can_be_made_again(module,
     assert interruptions
     assert same_report(report, AT_ONCE[0](undisturbed))
     assert state_of(one) == state_of(undisturbed)
+
+
+def test_thousands_of_fills_are_booked_alike_in_one_go_and_one_by_one():
+    """Without a guard counterparties are settled in parallel; with one, fill by fill."""
+    longs = [f"long{i:04d}" for i in range(9000)]
+    shorts = ["big", *(f"short{i:04d}" for i in range(4000))]
+    book = Book.from_frames(
+        {"symbol": ["X"], "kind": ["linear"], "contract_size": ["1"], "lot": ["1"], "decimals": [2],
+         "tiers": [[{"min_notional": "0", "maintenance_rate": "0.01"}]]},
+        {"id": longs + shorts, "cash": [5] * 9000 + [1_000_000] + [500] * 4000},
+        {"account": longs + shorts, "symbol": ["X"] * 13001, "qty": [1] * 9000 + [-5000] + [-1] * 4000,
+         "entry_price": ["100.07"] * 9000 + ["110.01"] + ["99"] * 4000},
+    )  # fmt: skip
+    reports, engines = [], []
+    for guard in ("none", "solvent"):
+        engines.append(Engine(book, policy={"guard": guard, "score": "size"}))
+        reports.append(engines[-1].tick({"X": "90.03"}))
+    fills = reports[0].adl_fills
+    assert (len(fills), fills["counterparty"].n_unique()) == (9000, 4001)
+    assert fills.equals(reports[1].adl_fills)
+    testing.assert_books_equal(engines[0].book, engines[1].book)
+    assert engines[0].check().ok
+    assert not np.any(engines[0].book.rows.lots)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import prange
 
-from fastadl.kernels._jit import kernel
+from fastadl.kernels._jit import kernel, parallel
 from fastadl.kernels.account import row_value
 from fastadl.kernels.layout import locate
 from fastadl.kernels.money import close
@@ -17,6 +18,7 @@ __all__ = ["DONE", "FULL", "UNSURE", "Bankrupt", "Fills", "Ranked", "fill"]
 #: Answers of `fill`.
 DONE, UNSURE, FULL = 0, 1, 2
 
+_CHUNK = 4096
 #: Bound on the relative error of sums, products and quotients of pairs of float64.
 _ROUNDING = 1e-28
 
@@ -87,6 +89,7 @@ def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
         `DONE`; `UNSURE` when this pair's cut takes unlimited integers; `FULL` when `fills` has no place left
         (cut candidates may be met again by every bankrupt row).
     """
+    start = place[2]
     for i in range(place[0], bankrupt.row.shape[0]):
         c = max(place[1], place[4])
         while c < ranked.row.shape[0] and bankrupt.done[i] < bankrupt.lots[i]:
@@ -111,6 +114,8 @@ def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
                     place[0] = i
                     place[1] = c
                     place[3] = lots
+                    if not guard:
+                        _settle(start, place[2], ranked, rows, fills)
                     return FULL
                 done = bankrupt.done[i]
                 value = _paid(bankrupt, i, done + lots, side, transfer) - (
@@ -122,14 +127,40 @@ def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
                 fills.lots[n] = lots
                 fills.value[n] = value
                 fills.bankrupt_profit[n] = close(rows, bankrupt.slot[i], bankrupt.row[i], lots, value)
-                fills.profit[n] = close(rows, ranked.slot[c], ranked.row[c], lots, -value)
+                if guard:  # the next cut looks at what this fill left
+                    fills.profit[n] = close(rows, ranked.slot[c], ranked.row[c], lots, -value)
                 place[2] = n + 1
                 bankrupt.done[i] = done + lots
                 ranked.quota[c] -= lots
             c += 1
         place[1] = 0
     place[0] = bankrupt.row.shape[0]
+    if not guard:
+        _settle(start, place[2], ranked, rows, fills)
     return DONE
+
+
+@kernel
+def _settle_part(first, last, ranked, rows, fills):
+    for n in range(first, last):
+        c = fills.candidate[n]
+        fills.profit[n] = close(rows, ranked.slot[c], ranked.row[c], fills.lots[n], -fills.value[n])
+
+
+@parallel
+def _settle(start, stop, ranked, rows, fills):
+    """The counterparties' side of fills `start` to `stop`; all fills of one candidate go to one thread."""
+    if stop - start <= _CHUNK:
+        _settle_part(start, stop, ranked, rows, fills)
+        return
+    for chunk in prange((stop - start + _CHUNK - 1) // _CHUNK):
+        first = start + chunk * _CHUNK
+        last = min(stop, first + _CHUNK)
+        while first > start and first < stop and fills.candidate[first] == fills.candidate[first - 1]:
+            first += 1
+        while last < stop and fills.candidate[last] == fills.candidate[last - 1]:
+            last += 1
+        _settle_part(first, last, ranked, rows, fills)
 
 
 @kernel
