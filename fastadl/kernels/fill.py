@@ -18,7 +18,7 @@ __all__ = ["DONE", "FULL", "UNSURE", "Bankrupt", "Fills", "Ranked", "fill"]
 #: Answers of `fill`.
 DONE, UNSURE, FULL = 0, 1, 2
 
-_CHUNK = 4096
+_CHUNK = 512
 #: Bound on the relative error of sums, products and quotients of pairs of float64.
 _ROUNDING = 1e-28
 
