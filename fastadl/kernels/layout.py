@@ -153,14 +153,19 @@ def gather(rows, wanted, skipped, blocks):
     for b in prange(blocks.shape[0]):
         _count_legs(rows, wanted, skipped, blocks[b], cursor[b])
     start = np.zeros(legs + 1, np.int64)
-    total = 0
+    for b in range(blocks.shape[0]):
+        for w in range(legs):
+            start[w + 1] += cursor[b, w]
     for w in range(legs):
-        for b in range(blocks.shape[0]):
+        start[w + 1] += start[w]
+    total = start[legs]
+    reached = start[:legs].copy()
+    for b in range(blocks.shape[0]):
+        for w in range(legs):
             count = cursor[b, w]
-            span[0, b, w] = total
-            cursor[b, w] = total
-            total += count
-        start[w + 1] = total
+            span[0, b, w] = reached[w]
+            cursor[b, w] = reached[w]
+            reached[w] += count
     row = np.empty(total, np.int64)
     slot = np.empty(total, np.int32)
     for b in prange(blocks.shape[0]):

@@ -28,9 +28,11 @@ FIELDS = ("score", "equity", "error", "profit", "value", "row_margin", "margin",
 @kernel
 def _accounts(first, last, slots, rows, unit, margins, with_margin, table):
     """Equity, margin (0 if not wanted), gross and error bound of accounts (R6), a line of `table` each."""
+    g = 0
     for s in range(first, last):
         slot = slots[s]
-        g = locate(rows.group_slot, slot)
+        if not rows.group_slot[g] <= slot < rows.group_slot[g + 1]:
+            g = locate(rows.group_slot, slot)
         width = rows.group_slot[g + 1] - rows.group_slot[g]
         at = rows.group_row[g] + slot - rows.group_slot[g]
         equity = float(rows.cash[slot])
