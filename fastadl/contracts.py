@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastadl.errors import BoundsError, InputError
+from fastadl.errors import InputError
 from fastadl.schema import Float64Array, Int64Array, IntArray
 
 __all__ = ["Instrument", "Instruments", "Kind", "Tier", "TierTable"]
@@ -224,9 +224,3 @@ def shared_denominator(denominators: Iterable[int], most: int) -> int:
         if wider <= most:
             shared = wider
     return shared
-
-
-def check_bound(value: int, bound: int, path: tuple[str | int, ...]) -> None:
-    """Refuse an integer beyond a bound of rule R1."""
-    if abs(value) > bound:
-        raise BoundsError(path, value, f"keep it within ±2^{bound.bit_length() - 1}")
