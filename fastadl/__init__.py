@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastadl import metrics as metrics
+    from fastadl import published as published
     from fastadl import synth as synth
     from fastadl import testing as testing
     from fastadl.book import Book as Book
@@ -24,9 +26,15 @@ if TYPE_CHECKING:
     from fastadl.errors import InputError as InputError
     from fastadl.errors import PolicyError as PolicyError
     from fastadl.errors import StageError as StageError
+    from fastadl.kernels.scores import Candidate as Candidate
     from fastadl.policy import AdlPolicy as AdlPolicy
     from fastadl.policy import Fund as Fund
     from fastadl.policy import Liquidity as Liquidity
+    from fastadl.policy import OwnScore as OwnScore
+    from fastadl.policy import SideIndex as SideIndex
+    from fastadl.policy import Venue as Venue
+    from fastadl.policy import add_preset as add_preset
+    from fastadl.policy import score as score
     from fastadl.scenario import Scenario as Scenario
 
 __version__ = "0.1.0"
@@ -36,6 +44,7 @@ _HOME = {
     "AdlPolicy": "policy",
     "Book": "book",
     "BoundsError": "errors",
+    "Candidate": "kernels.scores",
     "ConservationError": "errors",
     "Engine": "engine",
     "FastadlError": "errors",
@@ -44,10 +53,17 @@ _HOME = {
     "Instrument": "contracts",
     "Instruments": "contracts",
     "Liquidity": "policy",
+    "OwnScore": "policy",
     "PolicyError": "errors",
     "Report": "engine",
     "Scenario": "scenario",
+    "SideIndex": "policy",
     "StageError": "errors",
+    "Venue": "policy",
+    "add_preset": "policy",
+    "metrics": "metrics",
+    "published": "published",
+    "score": "policy",
     "synth": "synth",
     "testing": "testing",
     "warmup": "compilation",

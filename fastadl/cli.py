@@ -1,4 +1,4 @@
-"""The command line: ``fastadl run | stress | policies | warmup | docs``."""
+"""The command line: ``fastadl run | stress | policies | reproduce | warmup | docs``."""
 
 from __future__ import annotations
 
@@ -175,37 +175,64 @@ def policies(name: str | None = None, /) -> None:
     name
         A preset such as okx_2025.
     """
-    from fastadl.policy import CHOICES, VENUES, AdlPolicy
+    from fastadl.policy import CHOICES, PARAMETERS, VENUES
+    from fastadl.report.policy import show
     from fastadl.report.terminal import table
 
     console = _Console()
     if name is not None:
-        policy = AdlPolicy.of(name)
-        chosen = [
-            {"choice": choice, "value": getattr(policy, choice)} for choice in (*CHOICES, "cancel_orders")
-        ]
-        console.print(table(name, _columns("choice", "value"), chosen))
-        console.print(Text(f"{VENUES[name].description}\n\nSource: {VENUES[name].source}"))
+        show(name, console)
         return
     presets = [
         {
             "preset": preset,
-            "differs by": ", ".join(f"{choice} {value}" for choice, value in venue.choices.items()),
-            "cancels orders of": venue.cancel_orders,
+            "what": f"{venue.title}, {venue.date}",
+            "differs by": ", ".join(f"{choice} {_written(value)}" for choice, value in venue.choices.items()),
         }
         for preset, venue in VENUES.items()
     ]
     choices = [
         {"choice": choice, "values, the first by default": ", ".join(values)}
-        for choice, values in CHOICES.items()
+        for choice, values in (*CHOICES.items(), ("then", ("up to four scores that decide ties",)))
     ]
+    numbers = [{"parameter": name, "of": parameter.told} for name, parameter in PARAMETERS.items()]
     console.print(table("Presets", _columns(*presets[0]), presets))
-    console.print(table("Choices (rule R66)", _columns(*choices[0]), choices))
-    console.print(Text("fastadl policies NAME shows one preset; --set policy.price=mark changes one choice."))
+    console.print(table("Choices (rules R66, R80)", _columns(*choices[0]), choices))
+    console.print(table("Parameters (rule R80)", _columns(*numbers[0]), numbers))
+    console.print(
+        Text(
+            "fastadl policies NAME explains a preset; --set policy.price=mark changes a choice of a scenario."
+        )
+    )
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
 
 
 def _columns(*names: str) -> list[Any]:
     return [(name, lambda entry, name=name: entry[name]) for name in names]
+
+
+@app.command
+def reproduce(folder: str, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """Recompute the published policy table of the event of 2025-10-10, and what it leaves out.
+
+    Parameters
+    ----------
+    folder
+        With the CSV files of the study (pluriholonomic/autodeleveraging-analysis).
+    json
+        Print one JSON object instead of tables.
+    """
+    from fastadl.report.reproduce import show
+    from fastadl.reproduce import reproduce as recompute
+
+    result = recompute(folder)
+    if json:
+        _print_json(result.to_dict())
+    else:
+        show(result, _Console())
 
 
 @app.command
@@ -246,7 +273,7 @@ def docs(rule: str | None = None, /) -> None:
     Parameters
     ----------
     rule
-        A rule such as R27, a section 1 to 8, a worked example such as W1, or examples for all of them.
+        A rule such as R27, a section 1 to 9, a worked example such as W1, or examples for all of them.
     """
     text = _documentation(rule)
     console = _Console()
@@ -269,6 +296,6 @@ def _documentation(name: str | None) -> str:
     found = re.search(rf"^{heading}.*?(?=^{end}|\Z)", rules + "\n" + examples, flags=re.MULTILINE | re.DOTALL)
     if found is None:
         raise InputError(
-            ("docs",), name, "name a rule such as R27, a section 1 to 8, an example W1 to W6, or examples"
+            ("docs",), name, "name a rule such as R27, a section 1 to 9, an example W1 to W6, or examples"
         )
     return found[0].rstrip() + "\n"

@@ -13,7 +13,8 @@ from numba.core import event
 from fastadl.book import Book
 from fastadl.engine import Engine
 from fastadl.kernels import _jit
-from fastadl.policy import CHOICES, AdlPolicy, Fund, Liquidity
+from fastadl.policy import CHOICES, AdlPolicy, Fund, Liquidity, score
+from fastadl.policy.model import alone
 
 __all__ = ["Kernel", "warmup"]
 
@@ -103,17 +104,21 @@ def _loads() -> dict[str, int]:
 
 
 def _policies() -> list[AdlPolicy]:
-    """Every value of every choice at least once."""
-    together = ("score", "allocation", "price", "split")
+    """Every value of every choice at least once, several at a time where they go together."""
+    together = ("score", "allocation", "price", "split", "tiers")
     rows = zip_longest(*(CHOICES[choice] for choice in together))
-    mixed = [{c: value for c, value in zip(together, row, strict=True) if value is not None} for row in rows]
-    alone = [
-        {choice: value}
+    mixed: list[dict[str, Any]] = [
+        {c: value for c, value in zip(together, row, strict=True) if value is not None} for row in rows
+    ]
+    others = [
+        alone(choice, value)
         for choice, values in CHOICES.items()
         if choice not in together
         for value in values[1:]
     ]
-    return [AdlPolicy.of(choices) for choices in (*mixed, *alone)]
+    ties: dict[str, Any] = {"score": "size", "then": ["leverage", "newest"]}
+    own = score(lambda c: c.profit)
+    return [AdlPolicy.of(choices) for choices in (*mixed, *others, ties, {"score": own, "then": [own]})]
 
 
 def _frames(number: Callable[[int], Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -151,7 +156,8 @@ def _frames(number: Callable[[int], Any]) -> tuple[dict[str, Any], dict[str, Any
 def _run(book: Book, policy: AdlPolicy) -> None:
     """A fall and a rise, with and without an order book; the stages by `tick` and one by one."""
     liquidity = Liquidity(depth={"A": "1.5", "B": "1"}, slippage="0.01", fee="0.001", surplus="fund")
-    for fund, orders in ((Fund("7", max_drawdown="0.9"), liquidity), (Fund("0"), None)):
+    drawdown = None if policy.trigger == "drawdown" else "0.9"
+    for fund, orders in ((Fund("7", max_drawdown=drawdown), liquidity), (Fund("0"), None)):
         engine = Engine(book, policy=policy, fund=fund, liquidity=orders)
         for price in ("90", "140", "100"):
             engine.tick({"A": price, "B": price})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -106,12 +107,15 @@ class TierTable:
 
     ``start`` is int32 (instruments + 1); the rest is one entry per tier: ``rate`` and ``deduction`` float64
     (atoms), and the same exactly as ``rate_units / unit`` and ``deduction_units / unit`` with one int64
-    ``unit`` per instrument (0 where it would not fit).
+    ``unit`` per instrument (0 where it would not fit). ``min_notional`` (atoms) and ``max_leverage`` (that of
+    rule R82 where a tier states none) are float64.
     """
 
     start: IntArray
     rate: Float64Array
     deduction: Float64Array
+    min_notional: Float64Array
+    max_leverage: Float64Array
     rate_units: Int64Array
     deduction_units: Int64Array
     unit: Int64Array
@@ -178,7 +182,9 @@ class Instruments(Sequence[Instrument]):
         return TierTable(
             start=start,
             rate=np.array([float(t.maintenance_rate) for t in every], np.float64),
-            deduction=np.array([float(t.deduction) for t in every], np.float64),
+            deduction=np.array([nearest_float(t.deduction) for t in every], np.float64),
+            min_notional=np.array([nearest_float(t.min_notional) for t in every], np.float64),
+            max_leverage=np.array([_max_leverage(t) for t in every], np.float64),
             rate_units=np.array(rates, np.int64),
             deduction_units=np.array(deductions, np.int64),
             unit=np.array(units, np.int64),
@@ -197,6 +203,22 @@ class Instruments(Sequence[Instrument]):
 
         close = difflib.get_close_matches(str(symbol), self.symbols, n=1, cutoff=0.0)
         return close[0] if close else "(the book has none)"
+
+
+def _max_leverage(tier: Tier) -> float:
+    """Most leverage in a tier (rule R82), never 0 or infinite."""
+    rate = float(tier.maintenance_rate)
+    if tier.max_leverage is not None:
+        most = nearest_float(tier.max_leverage)
+    else:
+        most = 1.0 / (2.0 * rate) if rate else 1.0
+    return min(max(most, sys.float_info.min), sys.float_info.max)
+
+
+def nearest_float(number: Fraction) -> float:
+    """The float64 nearest to a number, which keeps within those that are finite."""
+    most = Fraction(sys.float_info.max)
+    return float(min(max(number, -most), most))
 
 
 def derived_deductions(steps: Sequence[tuple[Fraction, Fraction]]) -> list[Fraction]:

@@ -77,7 +77,7 @@ def check_invariants(
     """
     ledger, end = _Ledger(before), _Ledger(after)
     lots, money = ledger.lots(), ledger.money()
-    ledger.replay(report, counterparties)
+    ledger.replay(report, counterparties, after.policy.trigger)
     ledger.check_closed_at_zero(report, after.policy.price)
     _assert_same("law 1, lots of", lots, end.lots())
     _assert_same("law 2, money in", money, end.money())
@@ -137,9 +137,8 @@ class _Ledger:
             held, entry = self.rows.get(row, [0, 0])
             self.rows[row] = [held + lots, entry + value]
 
-    def replay(self, report: Report, counterparties: Sequence[str | None] | None) -> None:
-        detected = report.liquidations
-        bankrupt = set(detected.filter(detected["shortfall"] > 0)["account"])
+    def replay(self, report: Report, counterparties: Sequence[str | None] | None, trigger: str) -> None:
+        bankrupt = _treated_as_bankrupt(report, trigger)
         others = [MARKET] * len(report.executions) if counterparties is None else counterparties
         for line, other in zip(report.executions.iter_rows(named=True), others, strict=True):
             self._transfer(line, other or MARKET)
@@ -153,8 +152,11 @@ class _Ledger:
             assert line["account"] in bankrupt, f"law 3, taken over from a solvent account: {line}"
             self._transfer(line, FUND)
         for line in report.adl_fills.iter_rows(named=True):
-            assert line["bankrupt"] in bankrupt, f"law 3, closed for a solvent account: {line}"
             assert line["counterparty"] not in {*bankrupt, *RESERVED}, f"law 3, no candidate: {line}"
+            if trigger == "pool_profit":
+                self._win(line)
+                continue
+            assert line["bankrupt"] in bankrupt, f"law 3, closed for a solvent account: {line}"
             self._fill(line)
         for line in report.fund_payments.iter_rows(named=True):
             self._pay(line, line["amount"])
@@ -172,6 +174,15 @@ class _Ledger:
         won = self.close((line["counterparty"], symbol, _OPPOSITE[side]), lots, -value)
         assert lost == line["bankrupt_realized_pnl"], f"realised profit of {line}"
         assert won == line["realized_pnl"], f"realised profit of {line}"
+
+    def _win(self, line: dict[str, Any]) -> None:
+        """Rule R90: the fund takes what a trader closes."""
+        assert line["bankrupt"] == FUND, f"law 3, not closed against the pool: {line}"
+        side, fund = _OPPOSITE[line["side"]], (FUND, self.currency_of[line["symbol"]])
+        before = self.cash[fund]
+        row = {"account": line["counterparty"], "side": side, "value": -line["value"]}
+        self._transfer(line | row, FUND)
+        assert self.cash[fund] - before == line["bankrupt_realized_pnl"], f"realised profit of {line}"
 
     def _pay(self, line: dict[str, Any], amount: int) -> None:
         self.cash[line["account"], line["currency"]] += amount
@@ -194,6 +205,16 @@ class _Ledger:
                 continue
             cash = [atoms for (who, _), atoms in self.cash.items() if who == account]
             assert cash == [0], f"law 4: {account} was closed whole and ends with {cash[0]} atoms"
+
+
+def _treated_as_bankrupt(report: Report, trigger: str) -> set[str]:
+    """Accounts that lots may be taken from (rule R23), as far as a report tells (rule R87)."""
+    detected = report.liquidations
+    bankrupt = set(detected.filter(detected["shortfall"] > 0)["account"])
+    if trigger == "unfilled":
+        closed = {*report.takeovers["account"], *report.adl_fills["bankrupt"]}
+        bankrupt |= closed & set(detected["account"])
+    return bankrupt
 
 
 def _assert_same(what: str, expected: dict[Any, Any], found: dict[Any, Any]) -> None:

@@ -20,11 +20,13 @@ import fastadl
 from fastadl import cli
 from fastadl.__main__ import main as program
 from fastadl.policy import CHOICES, VENUES
+from fastadl.policy.meaning import events, used
+from fastadl.report.policy import example
 
 EXAMPLES = Path(__file__).parent / "conformance" / "examples"
 LISTS = [
     *("liquidations", "executions", "fees", "netted", "fund_payments"),
-    *("takeovers", "adl_fills", "socialized", "uncovered"),
+    *("takeovers", "adl_fills", "socialized", "uncovered", "refused"),
 ]
 
 
@@ -238,10 +240,24 @@ def test_policies_lists_every_preset_and_value(fastadl_command: Any) -> None:
 
 
 @pytest.mark.parametrize("name", VENUES)
-def test_policies_shows_one_preset_in_full(fastadl_command: Any, name: str) -> None:
-    words = fastadl_command("policies", name).out.split()
-    policy = fastadl.AdlPolicy.of(name)
-    assert {*CHOICES, *(getattr(policy, choice) for choice in CHOICES)} <= set(words)
+def test_policies_explains_a_preset_on_a_page(fastadl_command: Any, name: str) -> None:
+    page = " ".join(fastadl_command("policies", name).out.split())
+    venue = VENUES[name]
+    for text in (f"{name}: {venue.title}, {venue.date}", venue.documented, venue.assumed, venue.source):
+        assert text in page
+    for choice, value in used(fastadl.AdlPolicy.of(name)):
+        assert f"{choice} {value} " in page
+    assert all(step in page for step in events(fastadl.AdlPolicy.of(name)))
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_the_example_of_a_page_gives_the_policy_something_to_do(name: str) -> None:
+    result = fastadl.Scenario.load({**example(name), "policy": name}).run()
+    ticks = result["ticks"]
+    moved = [entry for tick in ticks for entry in (*tick["adl_fills"], *tick["socialized"])]
+    assert moved
+    assert all(result["checks"].values())
+    assert result["balanced"]
 
 
 def test_policies_refuses_an_unknown_name(fastadl_command: Any) -> None:
@@ -272,7 +288,7 @@ def test_docs_shows_one_part(fastadl_command: Any, name: str, first: str, last: 
     assert " ".join(out.split()).endswith(last)
 
 
-@pytest.mark.parametrize("name", ["R2x", "r999", "9", "W7", "R", ".*", ""])
+@pytest.mark.parametrize("name", ["R2x", "r999", "10", "W7", "R", ".*", ""])
 def test_docs_refuses_what_is_not_there(fastadl_command: Any, name: str) -> None:
     assert fastadl_command("docs", name).refused(name, "R27")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engines import book, cash, lots, state_of
 from fastadl import Book, Engine, Fund, InputError, StageError, testing
-from fastadl.engine import close_out, detect, facade
+from fastadl.engine import bankruptcy, close_out, detect, spread
 from fastadl.engine import fund as fund_stage
 
 #: ann is bankrupt at 80 by 100 dollars, bob and cy stand on the other side
@@ -48,6 +48,7 @@ SCHEMAS = {
     },
     "socialized": {"account": TEXT, "amount": WHOLE, "currency": TEXT},
     "uncovered": {"account": TEXT, "amount": WHOLE, "open": pl.List(pl.Struct(LEG)), "currency": TEXT},
+    "refused": {"account": TEXT, "bankrupt": TEXT, **LEG, "reason": TEXT},
     "notices": {
         "account": TEXT, **LEG, "price": FLOAT, "rank": WHOLE, "score": FLOAT, "realized_pnl": WHOLE,
         "currency": TEXT, "cancel_orders": TEXT,
@@ -56,9 +57,9 @@ SCHEMAS = {
         "tick": WHOLE, "time": WHOLE, "currency": TEXT, "liquidatable": WHOLE, "bankrupt": WHOLE,
         "n_liquidations": WHOLE, "n_executions": WHOLE, "n_fees": WHOLE, "n_netted": WHOLE,
         "n_fund_payments": WHOLE, "n_takeovers": WHOLE, "n_adl_fills": WHOLE, "n_socialized": WHOLE,
-        "n_uncovered": WHOLE, "shortfall": WHOLE, "fees": WHOLE, "fund_paid": WHOLE, "takeover_loss": WHOLE,
-        "adl_lots": WHOLE, "adl_value": WHOLE, "socialized": WHOLE, "uncovered": WHOLE,
-        "fund_equity_before": WHOLE, "fund_equity_after": WHOLE, "seconds_mark": FLOAT,
+        "n_uncovered": WHOLE, "n_refused": WHOLE, "shortfall": WHOLE, "fees": WHOLE, "fund_paid": WHOLE,
+        "takeover_loss": WHOLE, "adl_lots": WHOLE, "adl_value": WHOLE, "socialized": WHOLE,
+        "uncovered": WHOLE, "fund_equity_before": WHOLE, "fund_equity_after": WHOLE, "seconds_mark": FLOAT,
         "seconds_detect": FLOAT, "seconds_close_out": FLOAT, "seconds_fund": FLOAT, "seconds_adl": FLOAT,
         "seconds_total": FLOAT,
     },
@@ -242,7 +243,7 @@ def test_summary_adds_up_and_the_old_book_plus_the_report_is_the_new_book(data):
         mine = {
             name: frame.filter(pl.col("currency") == line["currency"])
             for name, frame in report.frames().items()
-            if name != "summary"
+            if name not in ("summary", "refused")
         }
         assert {name: line[f"n_{name}"] for name in mine if name != "notices"} == {
             name: len(frame) for name, frame in mine.items() if name != "notices"
@@ -624,9 +625,8 @@ def _caught(work, failures):
 
 
 STAGES = [
-    (detect, "mark"), (detect, "detect"), (close_out, "settle"), (fund_stage, "declare"),
-    (fund_stage, "take_over"), (facade, "deleverage"), (fund_stage, "pay_debts"),
-    (fund_stage, "report_uncovered"),
+    (detect, "mark"), (detect, "detect"), (close_out, "settle"), (bankruptcy, "declare"),
+    (fund_stage, "take_over"), (spread, "deleverage"), (spread, "pay_debts"), (spread, "report_uncovered"),
 ]  # fmt: skip
 AT_ONCE = [lambda e: e.tick({"X": 80}, time=9, executions=EXECUTIONS)]
 BY_STAGE = [

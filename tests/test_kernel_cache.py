@@ -35,6 +35,9 @@ def caller(x):
 def total(values):
     for i in prange(values.shape[0]):
         values[i] = helper(values[i])
+@kernel
+def asking(own, x):
+    return own(x)
 """
 
 PROGRAM = """
@@ -43,6 +46,15 @@ from fastadl.kernels.caller import caller, total
 values = np.arange(3)
 total(values)
 print(caller(2), *values, sum(sum(f.stats.cache_hits.values()) for f in (caller, total)))
+"""
+
+#: A function from outside, of one name with another factor.
+OWN = """
+from fastadl.kernels._jit import ByAddress
+from fastadl.kernels.caller import asking
+def own(x):
+    return x * {factor}
+print(int(asking(ByAddress(own, 1.0), 2.0)), sum(asking.stats.cache_hits.values()))
 """
 
 
@@ -62,13 +74,13 @@ class Copy:
     def write(self, name: str, source: str) -> None:
         (self.root / "fastadl" / "kernels" / f"{name}.py").write_text(source)
 
-    def run(self, cache: str | None = None) -> tuple[list[int], int]:
+    def run(self, cache: str | None = None, program: str = PROGRAM) -> tuple[list[int], int]:
         """The answers of the kernels, and how many came from the cache."""
         environment = os.environ | {
             "FASTADL_CACHE_DIR": str(self.cache) if cache is None else cache,
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        command = [sys.executable, "-W", "error", "-c", PROGRAM]
+        command = [sys.executable, "-W", "error", "-c", program]
         done = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True, check=False
         )
@@ -96,6 +108,11 @@ def test_an_edit_in_another_file_is_never_answered_by_stale_code(copy: Copy, old
     copy.write("helper", HELPER.replace(old, new))
     os.utime(copy.root / "fastadl" / "kernels" / "helper.py", ns=(before.st_atime_ns, before.st_mtime_ns))
     assert copy.run() == ([40, 2, 3, 4], 0)
+
+
+def test_a_kernel_from_the_cache_calls_the_function_it_is_given(copy: Copy) -> None:
+    assert copy.run(program=OWN.format(factor=3)) == ([6], 0)
+    assert copy.run(program=OWN.format(factor=5)) == ([10], 1)
 
 
 def test_a_file_that_comes_or_goes_empties_the_cache(copy: Copy) -> None:

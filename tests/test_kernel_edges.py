@@ -11,23 +11,38 @@ import numpy as np
 import pytest
 
 from fastadl.contracts import Instrument, Kind, Tier
-from fastadl.kernels.account import evaluate, exact_margin, exact_sum
-from fastadl.kernels.allocate import level_shares, threshold
+from fastadl.kernels.account import GROSS, PROFIT, evaluate, exact_margin, exact_sum
+from fastadl.kernels.allocate import threshold
 from fastadl.kernels.bankruptcy import bankruptcy_values, net_hedges
-from fastadl.kernels.fill import DONE, FULL, UNSURE, Bankrupt, Fills, Ranked, fill
+from fastadl.kernels.fill import (
+    DONE,
+    FULL,
+    SOLVENT,
+    SOUND,
+    UNGUARDED,
+    Bankrupt,
+    Fills,
+    Ranked,
+    Refusals,
+    fill,
+)
 from fastadl.kernels.fund import DEBT, LOTS, takeover
+from fastadl.kernels.guard import BELOW_ZERO, UNCUT, allowed
 from fastadl.kernels.layout import expand, gather
+from fastadl.kernels.levels import level_shares
 from fastadl.kernels.mark import guard_blocks, guard_slots, scan
+from fastadl.kernels.measure import FIELDS, measure
 from fastadl.kernels.money import close_rows
-from fastadl.kernels.rank import FIELDS, measure, order, select
-from fastadl.kernels.scores import SCORES
+from fastadl.kernels.rank import order, select
+from fastadl.kernels.scores import NEEDS, SCORES
 from fastadl.reference import allocate, mark, rank, wide
 from fastadl.reference.account import safe
-from fastadl.reference.fill import affordable as reference_affordable
 from fastadl.reference.fill import fill as reference_fill
 from fastadl.reference.fund import takeover as reference_takeover
 from twins.books import Case, case
-from twins.stages import same_fills, same_split, same_takeover, work_of
+from twins.fills import Queue, filled, same_fills
+from twins.ranking import context_of
+from twins.stages import same_split, same_takeover, work_of
 
 FLAT = (Tier(Fraction(0), Fraction(1, 100), Fraction(0)),)
 #: One atom a lot at a mark of 1.
@@ -83,13 +98,13 @@ def test_an_account_is_worth_the_same_alone_and_among_thousands(count: int) -> N
     for out, who in ((few, MIXED.slots), (many, slots)):
         evaluate(MIXED.rows, who, MIXED.marks.unit, MIXED.margins, out)
     np.testing.assert_array_equal(many, few[:, slots])
-    for gross in (False, True):
+    for what in (PROFIT, GROSS):
         alone, all_of_them = (
             (np.empty(5, np.int64), np.empty(5, bool)),
             (np.empty(count, np.int64), np.empty(count, bool)),
         )
         for out, who in ((alone, MIXED.slots), (all_of_them, slots)):
-            exact_sum(MIXED.rows, who, MIXED.marks.exact, gross, *out)
+            exact_sum(MIXED.rows, who, MIXED.marks.exact, what, *out)
         np.testing.assert_array_equal(all_of_them, [column[slots] for column in alone])
     for out, who in ((alone, MIXED.slots), (all_of_them, slots)):
         exact_margin(MIXED.rows, who, MIXED.margins, MIXED.marks.exact, *out)
@@ -106,12 +121,11 @@ def test_a_candidate_scores_the_same_alone_and_among_thousands(count: int) -> No
     start, row = expand(MIXED.rows, MIXED.slots)
     slot = np.repeat(MIXED.slots, np.diff(start))
     which = np.resize(np.arange(len(row)), count)
-    one = np.array([1.0, 1e8])
-    inputs = MIXED.rows, MIXED.marks.unit, MIXED.margins, MIXED.marks.exact.inverse, one
+    context = context_of(MIXED)
     few, many, short = np.empty((len(FIELDS), len(row))), np.empty((len(FIELDS), count)), np.empty((3, count))
-    measure(0, row, slot, *inputs, few)
+    measure(0, 0, None, row, slot, context, few)
     for out in (many, short):
-        measure(0, row[which], slot[which], *inputs, out)
+        measure(0, 0, None, row[which], slot[which], context, out)
     np.testing.assert_array_equal(many, few[:, which])
     np.testing.assert_array_equal(short, few[:3, which])
 
@@ -156,11 +170,16 @@ def test_binance_scores_both_legs_of_a_hedge_alike() -> None:
     """Rule R46: P is the profit of all the account's rows in the symbol."""
     found = case([LINEAR], [(1000, [(0, 5, 300), (0, -2, -190)])])
     out, rows = np.empty((len(FIELDS), 2)), np.arange(2)
-    inputs = found.rows, found.marks.unit, found.margins, found.marks.exact.inverse, np.ones(1)
-    measure(SCORES.index("binance"), rows, np.zeros(2, np.int32), *inputs, out)
+    context = context_of(found)
+
+    def score(name: str) -> None:
+        number = SCORES.index(name)
+        measure(number, NEEDS[number], None, rows, np.zeros(2, np.int32), context, out)
+
+    score("binance")
     equity, margin = 1000 + 150 + 10, (450 + 180) / 100
     assert out[0].tolist() == [160 / 1000 * (margin / equity)] * 2
-    measure(SCORES.index("profit_ratio"), rows, np.zeros(2, np.int32), *inputs, out)
+    score("profit_ratio")
     assert out[0].tolist() == [150 / 300, 10 / 190]
 
 
@@ -227,14 +246,13 @@ def test_a_book_without_accounts_passes_through_every_kernel() -> None:
     guard_slots(rows, found.marks.unit, found.margins, none, np.empty(0))
     scan(rows, np.empty(0), found.weights, blocks, np.empty(0, np.int32), empty_int())
     evaluate(rows, none, found.marks.unit, found.margins, np.empty((4, 0)))
-    exact_sum(rows, none, exact, False, empty_int(), np.empty(0, np.bool_))
+    exact_sum(rows, none, exact, PROFIT, empty_int(), np.empty(0, np.bool_))
     exact_margin(rows, none, found.margins, exact, empty_int(), np.empty(0, np.bool_))
     start, row = expand(rows, none)
     assert (start.tolist(), row.tolist()) == ([0], [])
     start, row, slot, _ = gather(rows, np.array([0, -1], np.int32), np.empty(0, np.bool_), blocks)
     assert (start.tolist(), row.tolist(), slot.tolist()) == ([0, 0], [], [])
-    inputs = rows, found.marks.unit, found.margins, exact.inverse, np.ones(1)
-    measure(0, row, slot, *inputs, np.empty((len(FIELDS), 0)))
+    measure(0, 0, None, row, slot, context_of(found), np.empty((len(FIELDS), 0)))
     assert order(row, empty_int(), np.empty(0, np.int32)).tolist() == []
     assert select(empty_int(), np.empty(0, np.int32), empty_int(), 5).tolist() == []
     net_hedges(start[:1], row, none, rows, empty_int(), empty_int())
@@ -242,7 +260,7 @@ def test_a_book_without_accounts_passes_through_every_kernel() -> None:
     bankruptcy_values(work, False, found.margins, exact, empty_int(), np.empty(0, np.bool_))
     assert threshold(empty_int(), empty_int(), 0, np.empty(0, np.bool_)) == (0, 0)
     others = np.empty((3, 0), np.int64)
-    close_rows(rows, none, row, row, row, others, found.reserve(), empty_int())
+    close_rows(rows, none, row, row, row, others, found.reserve(), empty_int(), empty_int())
 
 
 def test_legs_nobody_asks_for_are_not_gathered() -> None:
@@ -255,7 +273,7 @@ def test_legs_nobody_asks_for_are_not_gathered() -> None:
 
 def sums_of(found: Case, gross: bool) -> tuple[int, bool]:
     floor, sure = np.empty(1, np.int64), np.empty(1, np.bool_)
-    exact_sum(found.rows, found.slots, found.marks.exact, gross, floor, sure)
+    exact_sum(found.rows, found.slots, found.marks.exact, GROSS if gross else PROFIT, floor, sure)
     return int(floor[0]), bool(sure[0])
 
 
@@ -323,21 +341,20 @@ def test_a_tie_between_rows_is_never_decided_by_rounding(
 
 
 def test_a_level_is_sure_but_next_to_whole_lots() -> None:
-    gross, equity = np.array([1000, 600], np.int64), np.array([100, 100], np.int64)
-    down, rest = np.empty(2, np.int64), np.empty(2)
-    unit = wide.pair(Fraction(10))
-    assert (
-        level_shares(gross, equity, wide.pair(Fraction(43, 10)), unit, down, rest) is False
-    )  # 57 and 17 lots
-    assert level_shares(gross, equity, wide.pair(Fraction(432, 100)), unit, down, rest) is True
-    assert down.tolist() == [56, 16]
-    np.testing.assert_allclose(rest, [0.8, 0.8], atol=1e-12)
+    """At level 4.3 the first two give 57 and 17 lots; at a higher one a part of a lot less."""
+    cap, gross, equity = np.array([[90, 90, 9, 9], [1000, 600, 400, 900], [100, 100, 100, 100]], np.int64)
+    down, rest, kind = np.empty(4, np.int64), np.empty(4), np.empty(4, np.uint8)
+    for at, kinds in ((Fraction(43, 10), [3, 3, 0, 2]), (Fraction(432, 100), [1, 1, 0, 2])):
+        level_shares(cap, gross, equity, wide.pair(at), wide.pair(Fraction(10)), down, rest, kind)
+        assert kind.tolist() == kinds
+    assert down.tolist() == [56, 16, 0, 9]
+    np.testing.assert_allclose(rest, [0.8, 0.8, 0, 0], atol=1e-12)
 
 
 # ---------------------------------------------------------------------- stopping and going on
 
 
-def doomed_and_others(equity: int) -> tuple[Case, Bankrupt, Ranked, Fraction]:
+def doomed_and_others(equity: int, guard: int) -> Queue:
     """Two bankrupt longs of 5 lots, paid 95 a lot at a mark of 90, and counterparties of some equity."""
     found = case(
         [LINEAR],
@@ -345,47 +362,50 @@ def doomed_and_others(equity: int) -> tuple[Case, Bankrupt, Ranked, Fraction]:
     )
     slot = found.rows.account.argsort().astype(np.int32)
     row = np.concatenate([expand(found.rows, slot[i : i + 1])[1] for i in range(5)])
-    five, three = np.array([5, 5], np.int64), np.array([4, 4, 4], np.int64)
-    bankrupt = Bankrupt(slot[:2], row[:2], five, 95 * five, np.ones(2, bool), np.zeros(2, np.int64))
-    return found, bankrupt, Ranked(slot[2:], row[2:], three), Fraction(90)
+    five, four = np.array([5, 5], np.int64), np.array([4, 4, 4], np.int64)
+    bankrupt = Bankrupt(slot[:2], row[:2], five, five, 95 * five, np.ones(2, bool), np.zeros(2, np.int64))
+    return Queue(found, bankrupt, Ranked(slot[2:], row[2:], four), Fraction(90), guard=guard)
 
 
 @pytest.mark.parametrize("equity", [0, 1, 5, 6, 11, 21, 1000])
 def test_a_guarded_fill_leaves_one_atom(equity: int) -> None:
     """Each lot costs 5: a counterparty gives ⌊(equity − 1) / 5⌋ lots, decided exactly where that is whole."""
-    found, bankrupt, ranked, price = doomed_and_others(equity)
-    same_fills(fill, reference_fill, (found, bankrupt, ranked, price, True))
-    fills = Fills(*(np.empty(9, np.int64) for _ in Fills._fields))
-    place = np.array([0, 0, 0, -1, 0], np.int64)
-    transfer = np.array([90, 1], np.int64)
-    answers = []
-    while answer := fill(bankrupt, ranked, found.rows, 1, transfer, True, found.marks.exact, place, fills):
-        answers.append(answer)
-        slot = int(ranked.slot[place[1]])
-        place[3] = reference_affordable(bankrupt, int(place[0]), found.rows, slot, price, found.units)
-    assert set(answers) <= {UNSURE}
-    assert bool(answers) == (equity in (1, 6, 11, 21))
+    queue = doomed_and_others(equity, SOLVENT)
+    same_fills(fill, reference_fill, queue)
+    found, ranked, bankrupt = queue.found, queue.ranked, queue.bankrupt
+    most, reason = allowed(
+        bankrupt, 0, ranked.slot[0], ranked.row[0], 4, found.rows, 1, queue.transfer, False, found.margins,
+        found.marks.exact,
+    )  # fmt: skip
     affordable = max(0, (equity - 1) // 5)
-    assert fills.lots[: place[2]].sum() == min(10, 3 * min(4, affordable))
+    assert most == (-1 if equity in (1, 6, 11, 21) else min(4, affordable))
+    assert most == -1 or reason == (BELOW_ZERO if affordable < 4 else UNCUT)
+    fills, refusals = filled(fill, queue)
+    assert fills.lots.sum() == min(10, 3 * min(4, affordable))
+    assert (bankrupt.done.sum(), found.rows.cash.min() >= -60) == (fills.lots.sum(), True)
+    assert all(reason == BELOW_ZERO for reason in refusals.reason)
 
 
-@pytest.mark.parametrize("guard", [False, True])
-def test_fills_go_on_where_they_ran_out_of_space(guard: bool) -> None:
-    found, bankrupt, ranked, price = doomed_and_others(1000)
-    same_fills(fill, reference_fill, (found, bankrupt, ranked, price, guard))
-    fills, place = (
+@pytest.mark.parametrize("guard", [UNGUARDED, SOLVENT, SOUND])
+def test_fills_go_on_where_they_ran_out_of_space(guard: int) -> None:
+    same_fills(fill, reference_fill, doomed_and_others(1000, guard))
+    queue = doomed_and_others(1000, guard)
+    fills, refusals = (
         Fills(*(np.empty(1, np.int64) for _ in Fills._fields)),
-        np.array([0, 0, 0, -1, 0], np.int64),
+        Refusals(*(np.empty(1, np.int64) for _ in Refusals._fields)),
     )
-    inputs = bankrupt, ranked, found.rows, 1, np.array([90, 1], np.int64), guard, found.marks.exact, place
+    place = np.array([0, 0, 0, -1, 0, 0, 0], np.int64)
+    terms = 1, queue.transfer, False, guard, queue.found.margins, queue.found.marks.exact, place
+    inputs = queue.bankrupt, queue.ranked, queue.found.rows, *terms
     answers = []
-    while answer := fill(*inputs, fills):
+    while answer := fill(*inputs, fills, refusals):
         answers.append(answer)
         fills = Fills(*(np.append(column, 0) for column in fills))
     assert answers == [FULL] * 3
-    assert fill(*inputs, fills) == DONE
+    assert fill(*inputs, fills, refusals) == DONE
     assert fills.candidate.tolist() == [0, 1, 1, 2]
     assert fills.lots.tolist() == [4, 1, 3, 2]
+    assert place[6] == 0
 
 
 @pytest.mark.parametrize(
@@ -421,11 +441,11 @@ def test_the_fund_asks_where_a_debt_takes_its_last_atom() -> None:
 
 def test_money_goes_to_the_reserve_of_the_currency() -> None:
     found = case([LINEAR], [(0, [(0, 5, 450)])])
-    rows, reserve, profit = deepcopy(found.rows), found.reserve(), empty_int()
+    rows, reserve = deepcopy(found.rows), found.reserve()
     reserve.lots[0], reserve.entry[0] = -2, -190
-    profit = np.empty(1, np.int64)
+    profit, gained = np.empty(1, np.int64), np.empty(1, np.int64)
     one = np.zeros(1, np.int64)
-    close_rows(rows, one, one, np.array([5]), np.array([449]), np.full((3, 1), -1), reserve, profit)
-    assert profit.tolist() == [-1]
+    close_rows(rows, one, one, np.array([5]), np.array([449]), np.full((3, 1), -1), reserve, profit, gained)
+    assert (profit.tolist(), gained.tolist(), reserve.realized.tolist()) == ([-1], [11], [11])
     assert reserve.cash.tolist() == [0, -179 + 190]  # two of five lots for trunc(449 · 2 / 5)
     assert (reserve.lots[0], reserve.entry[0]) == (3, 449 - 179)

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from model.exact import largest_remainders
 from model.features import features
 from model.formats import fixed, plain, ratio, significant
 from model.moves import close, take
-from model.policy import resolve
+from model.policy import DEFAULTS, MORE_CHOICES, resolve
 from model.ranking import Candidate
 from model.replay import check_laws
 from model.strategies import policies, scenarios
@@ -43,21 +44,28 @@ def test_all_worked_examples_are_here() -> None:
     assert len(EXAMPLES) == 10
 
 
-@given(scenarios())
-@settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EVERY = st.one_of(scenarios(), scenarios(wide=True))
+
+
+@given(EVERY)
+@settings(max_examples=200, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_laws_hold(scenario: Raw) -> None:
     output = run(scenario)
     check_laws(scenario, output)
     assert all(output["checks"].values())
 
 
-@given(scenarios(max_accounts=6), st.randoms(use_true_random=False))
+@given(
+    st.one_of(scenarios(max_accounts=6), scenarios(max_accounts=6, wide=True)),
+    st.randoms(use_true_random=False),
+)
 @settings(max_examples=50, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_order_of_the_file_does_not_matter(scenario: Raw, random: Any) -> None:
     before = copy.deepcopy(scenario)
     output = run(scenario)
     assert scenario == before, "the scenario was changed"
-    for name in ("instruments", "accounts", "positions"):
+    order_counts = "given" in str(output["policy"].get("then")) or output["policy"]["score"] == "given"
+    for name in ("instruments", "positions") if order_counts else ("instruments", "positions", "accounts"):
         random.shuffle(scenario[name])
     assert json.dumps(run(scenario)) == json.dumps(output)
 
@@ -79,8 +87,8 @@ def test_the_laws_catch_a_bankrupt_left_with_cash() -> None:
         check_laws(scenario, at_mark)
 
 
-@given(scenarios())
-@settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(EVERY)
+@settings(max_examples=200, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_scenarios_are_valid(scenario: Raw) -> None:
     """Section 6 and the limits of R1."""
     decimals = scenario.get("currency", {}).get("decimals", 6)
@@ -119,8 +127,31 @@ def test_scenarios_are_valid(scenario: Raw) -> None:
     if scenario["ticks"]:
         marked = {raw["symbol"] for raw in instruments.values() if raw.get("mark") is not None}
         assert marked | set(scenario["ticks"][0]["marks"]) == set(instruments)
-    policy = resolve(scenario.get("policy", "bitmex"))
-    assert policy["allocation"] != "whole" or policy["guard"] == "none"
+    for tick in scenario["ticks"]:
+        assert set(tick.get("oracle", {})) <= set(instruments)
+    fund = scenario.get("fund") or {}
+    assert set(fund.get("limits", {})) <= set(instruments)
+    assert_policy_is_valid(scenario.get("policy", "bitmex"), fund)
+
+
+def assert_policy_is_valid(given: str | Raw, fund: Raw) -> None:
+    """R81, and parameters only where they are used (R80)."""
+    policy = resolve(given)
+    assert set(given if isinstance(given, dict) else {}) <= {"preset", *policy}
+    assert policy["guard"] == "none" or "whole" not in policy["allocation"]
+    assert policy["guard"] == "none" or policy["price"] != "entry"
+    assert (policy["guard"], policy["price"]) != ("health", "mark")
+    assert policy.get("drawdown_stop", 0) <= policy.get("drawdown_start", 0)
+    assert policy.get("pool_min", 0) <= policy.get("pool_max", 0)
+    assert policy["trigger"] != "drawdown" or fund.get("max_drawdown") is None
+    if policy["space"] == "wealth":
+        assert policy["trigger"] not in ("unfilled", "pool_profit")
+    else:
+        assert policy["socialization"] == "profit"
+        assert policy["severity"] in ("full", "fraction")
+    if policy["trigger"] == "pool_profit":
+        assert policy["price"] in ("mark", "oracle")
+        assert policy["severity"] == "full"
 
 
 REACHED = {
@@ -191,6 +222,15 @@ def test_scenarios_reach_every_rule() -> None:
         seen.update(features(scenario, output))
         seen.update(choices_that_matter(scenario, output))
 
+    kinds = (scenarios(), scenarios(always_liquidity=True, max_accounts=6), scenarios(policy=policies()))
+    collect_from(kinds, collect, runs=36)
+    missed = {name: (seen[name], least) for name, least in REACHED.items() if seen[name] < least}
+    assert not missed
+
+
+def collect_from(
+    kinds: Sequence[st.SearchStrategy[Raw]], collect: Callable[[Raw], None], *, runs: int
+) -> None:
     run_examples = settings(
         max_examples=20,
         database=None,
@@ -198,11 +238,8 @@ def test_scenarios_reach_every_rule() -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    kinds = (scenarios(), scenarios(always_liquidity=True, max_accounts=6), scenarios(policy=policies()))
-    for number in range(36):  # many short runs, for within one run examples resemble each other
-        seed(number)(run_examples(given(kinds[number % 3])(collect)))()
-    missed = {name: (seen[name], least) for name, least in REACHED.items() if seen[name] < least}
-    assert not missed
+    for number in range(runs):  # many short runs, for within one run examples resemble each other
+        seed(number)(run_examples(given(kinds[number % len(kinds)])(collect)))()
 
 
 def choices_that_matter(scenario: Raw, output: Raw) -> set[str]:
@@ -218,6 +255,56 @@ def choices_that_matter(scenario: Raw, output: Raw) -> set[str]:
             if changed["ticks"] != output["ticks"]:
                 found.add(f"{choice} matters")
     return found
+
+
+MORE_REACHED = {
+    f"{choice} {value}": 1
+    for choice, values in MORE_CHOICES.items()
+    for value in values
+    if value != DEFAULTS[choice]
+} | {"then": 2, "fund limits": 3, "refused": 5, "paid by the pool": 5, "fund gains by rounding": 5}
+
+
+@pytest.mark.slow
+def test_every_choice_of_section_9_makes_a_difference() -> None:
+    seen: Counter[str] = Counter()
+
+    def collect(scenario: Raw) -> None:
+        missing = {name for name, least in MORE_REACHED.items() if seen[name] < least}
+        if missing:
+            seen.update(missing & set(differences(scenario, run(scenario), missing)))
+
+    collect_from([scenarios(wide=True, max_accounts=9)], collect, runs=60)
+    missed = {name: (seen[name], least) for name, least in MORE_REACHED.items() if seen[name] < least}
+    assert not missed
+
+
+def differences(scenario: Raw, output: Raw, wanted: Collection[str]) -> Iterator[str]:
+    """What of section 9 has led elsewhere than the first values would have; scores that have ranked."""
+    policy, fund = output["policy"], scenario.get("fund") or {}
+    if any(fill["rank"] > 1 for tick in output["ticks"] for fill in tick["adl_fills"]):
+        yield f"score {policy['score']}"
+    for choice, usual in DEFAULTS.items():
+        value = policy.get(choice, usual)
+        name = "then" if choice == "then" else f"{choice} {value}"
+        if value != usual and name in wanted and choice != "score":
+            changed = run(scenario | {"policy": policy | {choice: usual}})
+            if changed["positions"] != output["positions"] or changed["accounts"] != output["accounts"]:
+                yield name
+    without = {name: value for name, value in fund.items() if name not in ("limits", "daily_share")}
+    if (
+        without != fund
+        and "fund limits" in wanted
+        and run(scenario | {"fund": without})["fund"] != output["fund"]
+    ):
+        yield "fund limits"
+    for tick in output["ticks"]:
+        if tick.get("refused"):
+            yield "refused"
+        if any(fill["bankrupt"] == "fund" for fill in tick["adl_fills"]):
+            yield "paid by the pool"
+        if any(entry["account"] == "fund" for entry in tick["socialized"]):
+            yield "fund gains by rounding"
 
 
 def test_r16_ties_go_to_the_smaller_id() -> None:
@@ -249,7 +336,7 @@ def candidate(
 
 def test_r43_whole_skips_what_does_not_fit() -> None:
     ranked = [candidate("a", 4), candidate("b", 7), candidate("c", 3), candidate("d", 1)]
-    assert quotas("whole", 8, ranked) == {"a": 4, "b": 0, "c": 3, "d": 1}
+    assert quotas({"allocation": "whole"}, 8, ranked) == {"a": 4, "b": 0, "c": 3, "d": 1}
 
 
 def test_r43_profit_shares_saturate_then_losers_share_by_size() -> None:
@@ -259,13 +346,13 @@ def test_r43_profit_shares_saturate_then_losers_share_by_size() -> None:
         candidate("c", 4),
         candidate("d", 2),
     ]
-    assert quotas("pro_rata_profit", 5, ranked) == {"a": 2, "b": 3, "c": 0, "d": 0}
-    assert quotas("pro_rata_profit", 14, ranked) == {"a": 2, "b": 9, "c": 2, "d": 1}
+    assert quotas({"allocation": "pro_rata_profit"}, 5, ranked) == {"a": 2, "b": 3, "c": 0, "d": 0}
+    assert quotas({"allocation": "pro_rata_profit"}, 14, ranked) == {"a": 2, "b": 9, "c": 2, "d": 1}
 
 
 def test_r43_a_tier_is_used_up_before_the_next() -> None:
     ranked = [candidate("a", 2), candidate("b", 2), candidate("c", 5, tier=1), candidate("d", 5, tier=1)]
-    assert quotas("pro_rata_size", 7, ranked) == {"a": 2, "b": 2, "c": 2, "d": 1}
+    assert quotas({"allocation": "pro_rata_size"}, 7, ranked) == {"a": 2, "b": 2, "c": 2, "d": 1}
 
 
 def test_r43_leverage_comes_down_to_one_level() -> None:
@@ -273,7 +360,7 @@ def test_r43_leverage_comes_down_to_one_level() -> None:
         candidate(key, lots, gross=10 * lots, equity=100) for key, lots in (("p", 100), ("r", 60), ("s", 30))
     ]
     ten = [Candidate(**{**vars(one), "unit_notional": Fraction(10)}) for one in ranked]
-    assert quotas("leverage_fill", 70, ten) == {"p": 55, "r": 15, "s": 0}
+    assert quotas({"allocation": "leverage_fill"}, 70, ten) == {"p": 55, "r": 15, "s": 0}
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 10**6)), min_size=1, max_size=8), st.data())

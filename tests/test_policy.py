@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 from decimal import Decimal
 from fractions import Fraction
+from importlib.resources import files
 from itertools import product
 from typing import Any
 
@@ -14,9 +16,22 @@ import pytest
 
 from fastadl.contracts import Instrument, Instruments, Kind, Tier
 from fastadl.errors import BoundsError, InputError, PolicyError
-from fastadl.policy import CHOICES, VENUES, AdlPolicy, Fund, Liquidity
+from fastadl.policy import (
+    CHOICES,
+    PARAMETERS,
+    VENUES,
+    AdlPolicy,
+    Fund,
+    Liquidity,
+    Venue,
+    add_preset,
+    score,
+)
+from fastadl.policy.meaning import meaning
+from fastadl.policy.model import alone
+from fastadl.policy.venues import named
 
-FIRST = {choice: values[0] for choice, values in CHOICES.items()}
+FIRST = {choice: values[0] for choice, values in list(CHOICES.items())[:8]}
 
 
 def instruments() -> Instruments:
@@ -36,8 +51,11 @@ class TestPolicy:
     def test_every_value_of_every_choice_is_accepted(self) -> None:
         for choice, values in CHOICES.items():
             for value in values:
-                policy = AdlPolicy.of({choice: value})
-                assert policy.choices()[choice] == value
+                policy = AdlPolicy.of(alone(choice, value))
+                assert getattr(policy, choice) == value
+                shown = policy.choices()
+                assert (choice in shown) == (choice in FIRST or value != values[0])
+                assert shown.get(choice, value) == value
 
     @pytest.mark.parametrize(
         ("name", "differences"),
@@ -58,9 +76,31 @@ class TestPolicy:
         assert changed.choices() == FIRST | differences | {"rerank": "each"}
         assert changed.cancel_orders == VENUES[name].cancel_orders
 
-    def test_no_other_preset_is_unknown_to_this_table(self) -> None:
-        assert list(VENUES) == ["bitmex", "binance_2025", "okx_2025", "hyperliquid_2025", "extended_2026"]
-        assert all(venue.description and venue.source for venue in VENUES.values())
+    def test_the_presets_are_those_of_the_rules(self) -> None:
+        rules = (files("fastadl") / "docs" / "rules.md").read_text("utf-8")
+        tables = "".join(re.findall(r"^### R(?:67|96) .*?(?=^### )", rules, re.MULTILINE | re.DOTALL))
+        named = [
+            (name, choices)
+            for names, choices in re.findall(r"^\| (`.+?) \| (.+) \|$", tables, re.MULTILINE)
+            for name in re.findall(r"`(\w+)`", names)
+        ]
+        assert {name for name, _ in named} == set(VENUES)
+        for name, choices in named:
+            for choice, value in VENUES[name].choices.items():
+                assert name in value if "that name" in choices else True, name
+                for word in [value] if isinstance(value, str) else value:
+                    assert word in choices or word == name, (name, choice)
+
+    def test_every_preset_says_what_is_documented_and_what_is_assumed(self) -> None:
+        for venue in VENUES.values():
+            assert all((venue.title, venue.date, venue.source, venue.documented, venue.assumed))
+
+    def test_every_value_of_every_choice_is_explained_with_its_rule(self) -> None:
+        for choice, values in CHOICES.items():
+            for value in values:
+                rule, text = meaning(choice, value)
+                assert text
+                assert re.fullmatch(r"R\d\d", rule)
 
     def test_an_object_without_preset_does_not_start_from_bitmex(self) -> None:
         assert AdlPolicy.of({"score": "size"}).split == "maintenance_margin"
@@ -69,15 +109,15 @@ class TestPolicy:
         policy = AdlPolicy(score="size")
         assert AdlPolicy.of(policy) is policy
 
-    @pytest.mark.parametrize("allocation", CHOICES["allocation"])
+    @pytest.mark.parametrize("allocation", CHOICES["allocation"][:5])
     def test_wealth_space_always_shares_by_profit(self, allocation: str) -> None:
         policy = AdlPolicy.of({"space": "wealth", "allocation": allocation, "guard": "solvent"})
         assert policy.allocation == "pro_rata_profit"
         assert policy.guard == "solvent"
 
-    def test_only_the_guard_with_whole_positions_contradicts(self) -> None:
+    def test_of_guards_and_allocations_only_whole_positions_contradict(self) -> None:
         for allocation, guard in product(CHOICES["allocation"], CHOICES["guard"]):
-            if (allocation, guard) == ("whole", "solvent"):
+            if allocation == "whole" and guard != "none":
                 with pytest.raises(PolicyError, match="R45") as refused:
                     AdlPolicy.of({"allocation": allocation, "guard": guard})
                 assert refused.value.pointer == "/policy/guard"
@@ -106,6 +146,10 @@ class TestPolicy:
             ({"guard": "solvency"}, "/policy/guard", "did you mean solvent?"),
             ({"split": "equal"}, "/policy/split", "maintenance_margin, notional"),
             ({"rerank": "always"}, "/policy/rerank", "never, each"),
+            ({"then": "size"}, "/policy/then", "give a list of up to 4"),
+            ({"then": ["size"] * 5}, "/policy/then", "give a list of up to 4"),
+            ({"then": ["size", "sise"]}, "/policy/then/1", "did you mean size?"),
+            ({"then": None}, "/policy/then", "leave it out"),
         ],
     )
     def test_what_does_not_exist_is_refused_with_the_nearest_name(
@@ -115,6 +159,107 @@ class TestPolicy:
             AdlPolicy.of(policy)
         assert refused.value.pointer == pointer
         assert remedy in refused.value.remedy
+
+    @pytest.mark.parametrize(
+        ("policy", "field"),
+        [
+            ({"guard": "solvent", "price": "entry"}, "guard"),
+            ({"guard": "health", "price": "entry"}, "guard"),
+            ({"guard": "health", "price": "mark"}, "guard"),
+            *(({"space": "wealth", "allocation": name}, "allocation") for name in CHOICES["allocation"][5:]),
+            *(({"socialization": name}, "socialization") for name in CHOICES["socialization"][1:]),
+            ({"severity": "matched"}, "severity"),
+            ({"severity": "trigger_loss"}, "severity"),
+            ({"space": "wealth", "trigger": "unfilled"}, "trigger"),
+            ({"space": "wealth", "trigger": "pool_profit", "price": "mark"}, "trigger"),
+            ({"trigger": "pool_profit"}, "price"),
+            ({"trigger": "pool_profit", "price": "mark", "severity": "fraction"}, "severity"),
+        ],
+    )
+    def test_choices_that_contradict_each_other_are_refused(self, policy: Any, field: str) -> None:
+        with pytest.raises(PolicyError, match="R81") as refused:
+            AdlPolicy.of(policy)
+        assert refused.value.pointer == f"/policy/{field}"
+        assert refused.value.value == policy.get(field, AdlPolicy().price)
+
+    @pytest.mark.parametrize("name", PARAMETERS)
+    def test_a_parameter_that_nothing_uses_is_refused(self, name: str) -> None:
+        with pytest.raises(PolicyError, match="leave it out: it belongs to") as refused:
+            AdlPolicy.of({name: "1"})
+        assert refused.value.pointer == f"/policy/{name}"
+
+    @pytest.mark.parametrize(
+        ("policy", "name", "bad"),
+        [
+            ({"score": "random"}, "seed", [-1, 2**63, "x", True, 1.5]),
+            ({"tiers": "delta_neutral"}, "delta_limit", ["-0.01", "1.01", "x"]),
+            ({"allocation": "capped_pro_rata"}, "max_share", ["0", "1.1", "nan"]),
+            ({"allocation": "risk_aware"}, "exponent", [-1, 5, "1"]),
+            ({"allocation": "risk_aware"}, "min_leverage", ["-1", "x"]),
+            ({"allocation": "factor_fill"}, "betas", ["1", {"X": "0"}, {"X": "-1"}, {"X": None}]),
+            ({"severity": "fraction"}, "fraction", ["-0.1", "1.1"]),
+            ({"space": "wealth", "socialization": "clawback"}, "session", [0, "1", True]),
+            ({"trigger": "drawdown"}, "drawdown_start", ["0", "1.1"]),
+            ({"trigger": "drawdown"}, "drawdown_stop", ["0", "0.31"]),
+            ({"trigger": "drawdown"}, "drawdown_scope", ["all"]),
+            ({"trigger": "drawdown"}, "drawdown_reference", ["median"]),
+            ({"trigger": "drawdown", "drawdown_scope": "symbol"}, "drawdown_reference", ["peak"]),
+            ({"trigger": "drawdown"}, "drawdown_amount", ["-1"]),
+            ({"trigger": "drawdown"}, "drawdown_window", [0]),
+            ({"trigger": "pool_profit", "price": "mark"}, "pool_max", ["-1"]),
+            ({"trigger": "pool_profit", "price": "mark"}, "pool_min", ["0.51"]),
+        ],
+    )
+    def test_a_parameter_out_of_its_limits_is_refused(self, policy: Any, name: str, bad: list[Any]) -> None:
+        for value in bad:
+            with pytest.raises(PolicyError, match="R80") as refused:
+                AdlPolicy.of({**policy, name: value})
+            assert refused.value.pointer.startswith(f"/policy/{name}")
+        AdlPolicy.of(policy)
+
+    def test_parameters_are_exact_and_shown_where_they_differ(self) -> None:
+        drawdown = AdlPolicy.of({"trigger": "drawdown", "drawdown_start": "0.1"})
+        assert drawdown.drawdown_stop == drawdown.drawdown_start == Fraction(1, 10)
+        assert drawdown.drawdown_window == 28800
+        assert drawdown.max_share is None
+        shown = AdlPolicy.of(
+            {"allocation": "factor_fill", "betas": {"Y": "1.5", "X": 2}, "score": "random", "seed": 3}
+        ).choices()
+        assert shown == FIRST | {
+            "score": "random",
+            "allocation": "factor_fill",
+            "seed": 3,
+            "betas": {"X": "2", "Y": "1.5"},
+        }
+        assert AdlPolicy.of(shown).choices() == shown
+
+    def test_a_preset_whose_choice_is_replaced_loses_its_parameters(self) -> None:
+        assert AdlPolicy.of({"preset": "bybit_2025", "trigger": "bankrupt"}).choices() == FIRST | {
+            "tiers": "delta_neutral_flagged"
+        }
+
+    def test_a_venue_can_be_added(self) -> None:
+        @score
+        def largest_loss(c: Any) -> float:
+            return -c.profit
+
+        venue = Venue(
+            title="Example", choices={"score": largest_loss, "price": "mark"}, cancel_orders="symbol"
+        )
+        try:
+            policy = add_preset("example_2026", venue)
+            assert AdlPolicy.of("example_2026") == policy
+            assert policy.choices() == FIRST | {"score": "largest_loss", "price": "mark"}
+            assert policy.cancel_orders == "symbol"
+            with pytest.raises(PolicyError, match="taken"):
+                add_preset("example_2026", venue)
+        finally:
+            named.pop("example_2026", None)
+        with pytest.raises(PolicyError, match="letters"):
+            add_preset("my venue", venue)
+        with pytest.raises(PolicyError, match="did you mean size"):
+            add_preset("example_2027", Venue(title="", choices={"score": "sise"}))
+        assert "example_2027" not in VENUES
 
     def test_a_policy_cannot_be_changed(self) -> None:
         with pytest.raises(dataclasses.FrozenInstanceError):

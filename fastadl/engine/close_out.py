@@ -34,7 +34,7 @@ def close_out(state: State, tick: Tick, liquidity: Liquidity) -> None:
     owner, row, leg, closed = owner[some], row[some], leg[some], closed[some]
     units = {int(i): _slipped(state, int(i), liquidity.slippage) for i in np.unique(leg)}
     value = values_at(np.where(leg & 1, -closed, closed), leg, units)
-    profit = close(state, slots[owner], row, closed, value, MARKET)
+    profit, _ = close(state, slots[owner], row, closed, value, MARKET)
     tick.add(
         "executions",
         account=tick.accounts[owner],
@@ -59,7 +59,7 @@ def settle(state: State, tick: Tick, executions: Executions) -> None:
     traders = other[0] >= 0
     if traders.any():
         state.touch(np.unique(other[0][traders]))
-    profit = close(state, slots, row, executions.lots, executions.value, MARKET, other)
+    profit, _ = close(state, slots, row, executions.lots, executions.value, MARKET, other)
     tick.add(
         "executions",
         account=executions.account,
@@ -85,16 +85,16 @@ def close(
     value: Int64Array,
     who: int,
     other: Int64Array | None = None,
-) -> Int64Array:
-    """Close parts of rows against a reserve (or other accounts); returns the realised profits."""
+) -> tuple[Int64Array, Int64Array]:
+    """Close parts of rows against a reserve (or other accounts); returns what each side realised."""
     state.touch(slots)
     state.touch_reserves()
-    profit = np.empty(len(row), np.int64)
+    profit, gained = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
     if other is None:
         other = np.full((3, len(row)), -1, np.int64)
-    close_rows(state.book.rows, slots, row, lots, value, other, state.reserve(who), profit)
+    close_rows(state.book.rows, slots, row, lots, value, other, state.reserve(who), profit, gained)
     state.check_reserve(who)
-    return profit
+    return profit, gained
 
 
 def values_at(lots: Int64Array, which: IntArray, units: dict[int, Fraction]) -> Int64Array:

@@ -1,4 +1,7 @@
-"""Stage 5, contract space: lots of bankrupt rows are closed against ranked candidates (rules R40 to R46)."""
+"""Stage 5, contract space: lots of bankrupt rows are closed against ranked candidates.
+
+Rules R40 to R46, with the prices, guards and severities of R85, R86 and R91.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,30 @@ import numpy as np
 
 from fastadl import reference
 from fastadl.book import leg_rank
-from fastadl.engine.fund import Bankruptcies
-from fastadl.engine.ranking import Quotas, candidates, quotas
+from fastadl.engine.allocation import NEEDS_DETAIL, Quotas, quotas
+from fastadl.engine.bankruptcy import Bankruptcies
+from fastadl.engine.close_out import values_at
+from fastadl.engine.ranking import candidates
 from fastadl.engine.results import Tick
 from fastadl.engine.state import State
 from fastadl.errors import BoundsError
-from fastadl.kernels.fill import FULL, Bankrupt, Fills, Ranked, fill
+from fastadl.kernels.fill import FULL, SOLVENT, SOUND, UNGUARDED, Bankrupt, Fills, Ranked, Refusals, fill
+from fastadl.kernels.guard import HEALTH
 from fastadl.policy import AdlPolicy
-from fastadl.schema import SUM_BOUND, IntArray
+from fastadl.schema import SUM_BOUND, Int64Array, IntArray
 
-__all__ = ["deleverage"]
+__all__ = ["Leg", "deleverage", "fill_leg"]
+
+_GUARDS = {"none": UNGUARDED, "solvent": SOLVENT, "health": SOUND}
 
 
 @dataclass(frozen=True, slots=True)
-class _Leg:
-    """Bankrupt rows of one (symbol, side), in detection order."""
+class Leg:
+    """Bankrupt rows of one (symbol, side), in detection order, and how many lots of each to close."""
 
     leg: int
     rows: IntArray  # places in Bankruptcies.left
+    need: Int64Array
 
 
 def deleverage(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy) -> None:
@@ -33,50 +42,55 @@ def deleverage(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy
     excluded = np.zeros(len(state.book.rows.cash), np.bool_)
     excluded[doomed.work.slot] = True
     state.touch(doomed.work.slot)
-    legs = _legs(state, doomed)
+    legs = _legs(state, doomed, policy)
+    detail = policy.allocation in NEEDS_DETAIL
     if policy.rerank == "each":
         for leg in legs:
-            for r in leg.rows:
-                one = _Leg(leg.leg, np.array([r]))
-                found = candidates(state, [leg.leg ^ 1], policy.score, excluded)[0]
-                _fill(state, tick, doomed, one, quotas(state, found, policy, int(doomed.left[r])), policy)
+            for row, need in zip(leg.rows, leg.need, strict=True):
+                found = candidates(state, [leg.leg ^ 1], policy, excluded, tick.number, detail=detail)[0]
+                one = Leg(leg.leg, np.array([row]), np.array([need]))
+                fill_leg(state, tick, doomed, one, quotas(state, found, policy, int(need)), policy)
         return
-    rankings = candidates(state, [leg.leg ^ 1 for leg in legs], policy.score, excluded) if legs else []
+    others = [leg.leg ^ 1 for leg in legs]
+    rankings = candidates(state, others, policy, excluded, tick.number, detail=detail) if legs else []
     given = [
-        quotas(state, found, policy, int(doomed.left[leg.rows].sum()))
-        for leg, found in zip(legs, rankings, strict=True)
+        quotas(state, found, policy, int(leg.need.sum())) for leg, found in zip(legs, rankings, strict=True)
     ]
     for leg, quota in zip(legs, given, strict=True):
-        _fill(state, tick, doomed, leg, quota, policy)
+        fill_leg(state, tick, doomed, leg, quota, policy)
 
 
-def _legs(state: State, doomed: Bankruptcies) -> list[_Leg]:
-    """Legs with lots left, by symbol, longs first (rule R42)."""
-    left = np.flatnonzero(doomed.left)
-    leg = doomed.work.leg[left].astype(np.int64)
+def _legs(state: State, doomed: Bankruptcies, policy: AdlPolicy) -> list[Leg]:
+    """Legs with lots to close, by symbol, longs first (rules R42, R91)."""
+    need = doomed.left
+    if policy.fraction is not None:
+        need = values_at(need, np.zeros(len(need), np.int64), {0: policy.fraction})
+    some = np.flatnonzero(need)
+    leg = doomed.work.leg[some].astype(np.int64)
     order = np.argsort(leg_rank(state.instruments)[leg], kind="stable")
-    left, leg = left[order], leg[order]
+    some, leg = some[order], leg[order]
     starts = np.flatnonzero(np.diff(leg, prepend=-1))
-    parts = zip(leg[starts].tolist(), np.split(left, starts[1:]), strict=True)
-    return [_Leg(which, rows) for which, rows in parts] if len(left) else []
+    parts = zip(leg[starts].tolist(), np.split(some, starts[1:]), strict=True)
+    return [Leg(which, rows, need[rows]) for which, rows in parts] if len(some) else []
 
 
-def _fill(
-    state: State, tick: Tick, doomed: Bankruptcies, leg: _Leg, quota: Quotas, policy: AdlPolicy
+def fill_leg(
+    state: State, tick: Tick, doomed: Bankruptcies, leg: Leg, quota: Quotas, policy: AdlPolicy
 ) -> None:
+    """Close rows of one leg against candidates, in the order and up to the lots of `quota` (R43 to R45)."""
     if not len(quota.row):
         return
-    owner = doomed.owner[leg.rows]
     bankrupt = _bankrupt(state, doomed, leg, policy)
     ranked = Ranked(slot=quota.slot, row=quota.row, quota=quota.lots.copy())
     state.touch_rows(quota.slot, quota.row)
-    fills = _run(state, leg.leg, bankrupt, ranked, policy)
+    fills, refusals = _run(state, leg.leg, bankrupt, ranked, policy)
     doomed.left[leg.rows] -= bankrupt.done
     accounts = state.book.rows.account
+    owner, other = accounts[bankrupt.slot], accounts[quota.slot]
     tick.add(
         "adl_fills",
-        bankrupt=accounts[doomed.work.slot[owner[fills.bankrupt]]],
-        counterparty=accounts[quota.slot[fills.candidate]],
+        bankrupt=owner[fills.bankrupt],
+        counterparty=other[fills.candidate],
         instrument=np.full(len(fills.lots), leg.leg >> 1),
         long=np.full(len(fills.lots), leg.leg & 1 == 0),
         lots=fills.lots,
@@ -86,14 +100,23 @@ def _fill(
         rank=quota.rank[fills.candidate],
         score=quota.score[fills.candidate],
     )
+    tick.add(
+        "refused",
+        account=other[refusals.candidate],
+        bankrupt=owner[refusals.bankrupt],
+        instrument=np.full(len(refusals.lots), leg.leg >> 1),
+        long=np.full(len(refusals.lots), leg.leg & 1 == 0),
+        lots=refusals.lots,
+        health=refusals.reason == HEALTH,
+    )
     given = np.bincount(fills.candidate, fills.lots, len(quota.lots))
-    tick.fills_lawful &= bool((given <= quota.lots).all() and (bankrupt.done <= bankrupt.lots).all())
+    tick.fills_lawful &= bool((given <= quota.lots).all() and (bankrupt.done <= bankrupt.need).all())
 
 
-def _bankrupt(state: State, doomed: Bankruptcies, leg: _Leg, policy: AdlPolicy) -> Bankrupt:
+def _bankrupt(state: State, doomed: Bankruptcies, leg: Leg, policy: AdlPolicy) -> Bankrupt:
     lots, value = doomed.left[leg.rows], doomed.value[leg.rows]
     whole = np.ones(len(lots), np.bool_)
-    if policy.price in ("mark", "previous_mark"):
+    if policy.price in ("mark", "previous_mark", "oracle"):
         whole[:] = False
     elif policy.price == "mark_capped":
         unit = state.marks.units[leg.leg >> 1] * (-1 if leg.leg & 1 else 1)
@@ -102,33 +125,44 @@ def _bankrupt(state: State, doomed: Bankruptcies, leg: _Leg, policy: AdlPolicy) 
         slot=doomed.work.slot[doomed.owner[leg.rows]],
         row=doomed.work.row[leg.rows],
         lots=lots,
+        need=leg.need,
         value=value,
         whole_value=whole,
         done=np.zeros(len(lots), np.int64),
     )
 
 
-def _run(state: State, leg: int, bankrupt: Bankrupt, ranked: Ranked, policy: AdlPolicy) -> Fills:
-    exact = state.marks.exact
-    marks = state.previous if policy.price == "previous_mark" else state.marks
+def _run(
+    state: State, leg: int, bankrupt: Bankrupt, ranked: Ranked, policy: AdlPolicy
+) -> tuple[Fills, Refusals]:
+    exact, units, rows = state.marks.exact, state.marks.units, state.book.rows
+    marks = {"previous_mark": state.previous, "oracle": state.oracle}.get(policy.price, state.marks)
     instrument = leg >> 1
     unit = marks.units[instrument]
     most = max(int(bankrupt.lots.max()) * abs(unit), int(np.abs(bankrupt.value).max()))
     if most > SUM_BOUND:
         raise BoundsError(("transfer value",), float(most), "keep it within 2^62 atoms (rule R1)")
-    guard = policy.guard == "solvent"
+    at_entry, guard = policy.price == "entry", _GUARDS[policy.guard]
     transfer = np.array([marks.exact.units[instrument], marks.exact.per[instrument]], np.int64)
     if transfer[1] == 0 and not bankrupt.whole_value.all():
-        return reference.fill(bankrupt, ranked, state.book.rows, unit, state.marks.units if guard else None)
+        return reference.fill(bankrupt, ranked, rows, unit, at_entry, guard, units, state.instruments)
     side = (-1 if leg & 1 else 1) * (-1 if exact.inverse[instrument] else 1)
-    size = len(bankrupt.row) + len(ranked.row)
-    fills = Fills(*(np.empty(size, np.int64) for _ in Fills._fields))
-    place = np.array([0, 0, 0, -1, 0], np.int64)
-    rows = state.book.rows
-    while answer := fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
+    fills = Fills(*(np.empty(len(bankrupt.row) + len(ranked.row), np.int64) for _ in Fills._fields))
+    refusals = Refusals(*(np.empty(len(ranked.row) if guard else 0, np.int64) for _ in Refusals._fields))
+    place = np.array([0, 0, 0, -1, 0, 0, 0], np.int64)
+    terms = side, transfer, at_entry, guard, state.margins, exact, place
+    while answer := fill(bankrupt, ranked, rows, *terms, fills, refusals):
         if answer == FULL:
-            fills = Fills(*(np.concatenate([column, np.empty_like(column)]) for column in fills))
-        else:
-            i, slot = int(place[0]), int(ranked.slot[place[1]])
-            place[3] = reference.affordable(bankrupt, i, rows, slot, unit, state.marks.units)
-    return Fills(*(column[: place[2]] for column in fills))
+            fills, refusals = Fills(*map(_doubled, fills)), Refusals(*map(_doubled, refusals))
+            continue
+        i, c = int(place[0]), int(place[1])
+        asked = int(min(bankrupt.need[i] - bankrupt.done[i], ranked.quota[c]))
+        healthy = state.instruments if guard == SOUND else None
+        place[3], place[5] = reference.allowed(
+            bankrupt, i, int(ranked.slot[c]), int(ranked.row[c]), asked, rows, unit, units, healthy
+        )
+    return Fills(*(column[: place[2]] for column in fills)), Refusals(*(c[: place[6]] for c in refusals))
+
+
+def _doubled(column: Int64Array) -> Int64Array:
+    return np.concatenate([column, np.empty_like(column)])

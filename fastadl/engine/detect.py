@@ -16,8 +16,8 @@ from fastadl.schema import Float64Array, IntArray
 __all__ = ["detect", "mark"]
 
 
-def mark(state: State, prices: dict[int, Fraction]) -> None:
-    """Replace marks; refuses, with nothing changed, what rule R1 or R20 does not allow."""
+def mark(state: State, prices: dict[int, Fraction], oracle: dict[int, Fraction]) -> None:
+    """Replace marks and oracle prices; refuses, with nothing changed, what rule R1 or R20 does not allow."""
     unit = nearest_units(state.instruments, prices)
     old, marks = state.marks, state.marks.moved(prices, unit)
     for i in np.flatnonzero(np.isnan(marks.price)):
@@ -29,8 +29,11 @@ def mark(state: State, prices: dict[int, Fraction]) -> None:
     if first.any():
         fresh = {i: (price, u) for (i, price), u in zip(prices.items(), unit, strict=True) if first[i]}
         old = old.moved({i: price for i, (price, _) in fresh.items()}, [u for _, u in fresh.values()])
-    state.previous = old
-    state.marks = marks
+    told = {**state.told, **oracle}
+    spoken = marks.moved(told, nearest_units(state.instruments, told, "oracle"))
+    if oracle:
+        state.check_values(spoken, "oracle")
+    state.set_prices((marks, old, spoken, told))
 
 
 def detect(state: State, tick: Tick) -> None:

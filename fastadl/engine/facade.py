@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import floor
 from time import perf_counter
@@ -13,20 +13,20 @@ import numpy as np
 import polars as pl
 
 from fastadl.book import Book
-from fastadl.engine import close_out, detect
+from fastadl.engine import bankruptcy, by_hand, close_out, detect, readings
 from fastadl.engine import fund as fund_stage
-from fastadl.engine.deleverage import deleverage
 from fastadl.engine.executions import Executions
+from fastadl.engine.fund_rules import FundRule
 from fastadl.engine.prices import given_prices
-from fastadl.engine.ranking import candidates
 from fastadl.engine.results import Checks, Marked, Report, Tick
+from fastadl.engine.scoring import scoring
 from fastadl.engine.settings import checked_funds, checked_threads, checked_time, running_on
-from fastadl.engine.socialize import socialize
+from fastadl.engine.socialize import begin_session
+from fastadl.engine.spread import spread
 from fastadl.engine.state import FUND, State, held_instruments
 from fastadl.errors import InputError, StageError
-from fastadl.kernels.rank import FIELDS
 from fastadl.policy import AdlPolicy, Liquidity
-from fastadl.schema import RESERVED, Float64Array, Int64Array
+from fastadl.schema import Float64Array, Int64Array
 
 __all__ = ["Checks", "Engine", "Marked"]
 
@@ -82,26 +82,30 @@ class Engine:
         if incremental:
             raise InputError(("incremental",), incremental, "leave it out; every mark is a full pass")
         self.policy = AdlPolicy.of(policy)
+        for score in (self.policy.score, *self.policy.then):
+            scoring(score)  # refuses a function of the user's that cannot be used
         self.liquidity = Liquidity.of(liquidity)
         if self.liquidity is not None:
             self.liquidity.depth_lots(book.instruments)
         self._threads = checked_threads(threads)
-        funds = checked_funds(book, fund)
+        funds = checked_funds(book, fund, self.policy)
         self._state = State(book.copy() if copy else book)
         for c, (each, decimals) in enumerate(zip(funds, book.instruments.decimals, strict=True)):
             self._state.endow(c, each.cash_atoms(decimals))
-        self._rules = list(map(fund_stage.FundRule, funds, book.instruments.decimals))
+        self._rules = [FundRule(each, self.policy, book.instruments, c) for c, each in enumerate(funds)]
         self._totals = self._state.totals()
         self._lock = threading.RLock()
         self._time = 0
         self._number = -1
         self._tick: Tick | None = None
-        self._doomed: fund_stage.Bankruptcies | None = None
+        self._doomed: bankruptcy.Bankruptcies | None = None
         self._fills_lawful = self._closed_at_zero = True
 
     # ------------------------------------------------------------------ the waterfall
 
-    def tick(self, prices: Any, *, time: int | None = None, executions: Any = None) -> Report:
+    def tick(
+        self, prices: Any, *, time: int | None = None, executions: Any = None, oracle: Any = None
+    ) -> Report:
         """Run every stage: mark, detect, close out, fund, deleverage, report.
 
         Parameters
@@ -112,6 +116,8 @@ class Engine:
             Seconds, not before the last tick; that of the last tick if left out.
         executions : frame or mapping of columns, optional
             What the order book closed (rule R77); without it the liquidity model closes, if there is one.
+        oracle : mapping of symbol to price, or array, optional
+            New oracle prices; those not named stay, and where none was ever given it is the mark (rule R85).
 
         Returns
         -------
@@ -123,15 +129,15 @@ class Engine:
             Naming what is wrong with the prices or executions; nothing has changed.
         """
         with self._whole():
-            self._mark(prices, time)
+            self._mark(prices, time, oracle)
             self._settle(executions)
             self._take_over()
             return self._deleverage()
 
-    def mark(self, prices: Any, time: int | None = None) -> Marked:
-        """Set new marks and find the accounts that fell below (rules R20, R21). Begins a tick."""
+    def mark(self, prices: Any, time: int | None = None, oracle: Any = None) -> Marked:
+        """Set new marks and find the accounts that fell below (rules R20, R21, R85). Begins a tick."""
         with self._whole():
-            return self._mark(prices, time)
+            return self._mark(prices, time, oracle)
 
     def liquidations(self) -> pl.DataFrame:
         """Accounts detected in this tick, in order of work."""
@@ -161,26 +167,93 @@ class Engine:
                 self._take_over()
             return self._deleverage()
 
+    def deleverage_account(
+        self,
+        account: str,
+        symbol: str,
+        *,
+        side: str | None = None,
+        lots: int | None = None,
+        price: str | None = None,
+        counterparties: Sequence[str] | None = None,
+    ) -> Report:
+        """Close a row of one account, solvent or not, against others, outside a tick (rule R98).
+
+        Parameters
+        ----------
+        account, symbol : str
+        side : {"long", "short"}, optional
+            Side of the row; may be left out where the account holds only one.
+        lots : int, optional
+            How many of its lots to close; all of them if left out.
+        price : str, optional
+            What fills are settled at (rules R44, R85), in place of the policy's.
+        counterparties : sequence of str, optional
+            Accounts to try in this order, each for what it holds, in place of the policy's ranking and
+            allocation; `rank` in the report is then the place in this order.
+
+        Returns
+        -------
+        Report
+            Of these fills alone, with the number and the time of the last tick.
+
+        Raises
+        ------
+        InputError
+            For a row or lots the account does not hold, or accounts that cannot be; nothing has changed.
+        StageError
+            Between `takeover` and `deleverage`, or before the first mark.
+
+        Examples
+        --------
+        >>> import fastadl as fa
+        >>> engine = fa.Engine(fa.synth.book("pareto", positions=1000, accounts=400, instruments=5, seed=1))
+        >>> position = engine.book.to_frames()[2].row(0, named=True)
+        >>> report = engine.deleverage_account(position["account"], position["symbol"], lots=1, price="mark")
+        >>> report.adl_fills["lots"].to_list()
+        [1]
+        """
+        with self._whole():
+            self._check_marked()
+            if self._doomed is not None:
+                raise StageError("the fund has taken over in this tick: end it with deleverage first")
+            state, start = self._state, perf_counter()
+            policy = by_hand.terms(self.policy, price)
+            order = by_hand.Order.of(state, account, symbol, side, lots, counterparties)
+            tick = Tick(max(self._number, 0), self._time, len(self._rules))
+            self._closed_at_zero &= by_hand.close(state, tick, order, policy, self._next())
+            self._fills_lawful &= tick.fills_lawful
+            for c in range(len(self._rules)):
+                tick.fund_before[c] = tick.fund_after[c] = floor(state.reserve_equity(FUND, c))
+            tick.seconds["adl"] = perf_counter() - start
+            return Report(tick, state.book, policy.cancel_orders)
+
+    def _next(self) -> int:
+        """Number of the tick in progress, or of the next one."""
+        return self._number + (self._tick is None)
+
     def _open(self) -> Tick:
         """The tick in progress; after a finished one a new one at the same marks."""
         if self._tick is None:
             if self._number < 0:
                 raise StageError("nothing is marked yet: call mark(prices) first")
-            self._mark({}, None)
+            self._mark({}, None, None)
         assert self._tick is not None
         return self._tick
 
-    def _mark(self, prices: Any, time: int | None) -> Marked:
+    def _mark(self, prices: Any, time: int | None, oracle: Any) -> Marked:
         state = self._state
         if self._doomed is not None:
             raise StageError("the fund has taken over in this tick: end it with deleverage before a new mark")
         start = perf_counter()
         now = checked_time(time, self._time)
-        detect.mark(state, given_prices(state.instruments, prices))
+        spoken = {} if oracle is None else given_prices(state.instruments, oracle, "oracle")
+        detect.mark(state, given_prices(state.instruments, prices), spoken)
+        begin_session(state, self.policy, now)
         self._time, self._number = now, self._number + 1
         tick = Tick(self._number, now, len(state.instruments.currencies))
         for c, rule in enumerate(self._rules):
-            rule.marked(state, c, now)
+            rule.marked(state, now)
             tick.fund_before[c] = floor(state.reserve_equity(FUND, c))
         self._tick, self._doomed = tick, None
         between = perf_counter()
@@ -208,7 +281,7 @@ class Engine:
         if self._doomed is not None:
             raise StageError("takeover was done in this tick: go on with deleverage")
         start = perf_counter()
-        self._doomed = fund_stage.declare(self._state, tick, self.policy.split == "notional")
+        self._doomed = bankruptcy.declare(self._state, tick, self.policy)
         if len(self._doomed.work.slot):
             fund_stage.take_over(self._state, tick, self._doomed, self._rules)
         tick.seconds["fund"] += perf_counter() - start
@@ -218,34 +291,13 @@ class Engine:
         assert tick is not None
         assert doomed is not None
         start = perf_counter()
-        if len(doomed.work.slot):
-            at_bankruptcy = self._closed_at_bankruptcy(doomed)
-            if self.policy.trigger == "bankrupt" and self.policy.space == "wealth":
-                fund_stage.take_at_mark(state, tick, doomed)
-                fund_stage.pay_debts(state, tick, doomed, self._rules)
-                socialize(state, tick, doomed)
-            else:
-                if self.policy.trigger == "bankrupt":
-                    deleverage(state, tick, doomed, self.policy)
-                fund_stage.pay_debts(state, tick, doomed, self._rules)
-            fund_stage.report_uncovered(state, tick, doomed)
-            zero = state.book.rows.cash[doomed.work.slot] == 0
-            gone = np.bincount(doomed.owner, doomed.left, len(zero)) == 0
-            self._closed_at_zero &= bool(zero[gone & at_bankruptcy].all())
-            self._fills_lawful &= tick.fills_lawful
+        self._closed_at_zero &= spread(state, tick, doomed, self.policy, self._rules)
+        self._fills_lawful &= tick.fills_lawful
         for c in range(len(self._rules)):
             tick.fund_after[c] = floor(state.reserve_equity(FUND, c))
         tick.seconds["adl"] += perf_counter() - start
         self._tick = self._doomed = None
         return Report(tick, state.book, self.policy.cancel_orders)
-
-    def _closed_at_bankruptcy(self, doomed: fund_stage.Bankruptcies) -> Any:
-        """Accounts with rows that nothing but bankruptcy values, none cut off, will have closed (law 4)."""
-        count = len(doomed.work.slot)
-        had_rows = np.diff(doomed.work.start) > 0
-        if self.policy.space == "contract" and self.policy.price == "bankruptcy":
-            return had_rows & ~doomed.cut
-        return had_rows & ~doomed.cut & (np.bincount(doomed.owner, doomed.left, count) == 0)
 
     # ------------------------------------------------------------------ reading
 
@@ -291,20 +343,10 @@ class Engine:
     def reserves(self) -> pl.DataFrame:
         """Cash and equity (rounded down) of the fund and the market account, by currency, in atoms."""
         with self._reading() as state:
-            lines = [
-                {
-                    "account": name,
-                    "currency": code,
-                    "cash": int(state.reserve_cash[who, c]),
-                    "equity": floor(state.reserve_equity(who, c)),
-                }
-                for c, code in enumerate(state.instruments.currencies)
-                for who, name in enumerate(RESERVED)
-            ]
-        return pl.DataFrame(lines)
+            return readings.reserves(state)
 
     def rank(self, symbol: str, side: str) -> pl.DataFrame:
-        """The ranking of one side of an instrument, as an ADL would use it now (rules R40, R41, R46).
+        """The ranking of one side of an instrument, as an ADL would use it now (rules R41, R82, R83).
 
         Parameters
         ----------
@@ -320,33 +362,8 @@ class Engine:
             ``leverage`` of the account; money in atoms, Float64.
         """
         with self._reading() as state:
-            instrument = state.instruments.lookup(symbol, ("symbol",))
-            if side not in ("long", "short"):
-                raise InputError(("side",), side, "name the side of the ranked positions, long or short")
-            none = np.zeros(len(state.book.rows.cash), np.bool_)
             self._check_marked()
-            found = candidates(
-                state, [2 * instrument + (side == "short")], self.policy.score, none, detail=True
-            )[0]
-            ranked = found.ranked()
-            parts = dict(zip(FIELDS, found.parts[:, ranked], strict=True))
-            account = state.book.rows.account[found.slot[ranked]]
-            return pl.DataFrame(
-                {
-                    "rank": np.arange(1, len(ranked) + 1),
-                    "account": state.book.accounts.gather(account.astype(np.uint32)),
-                    "adl_tier": found.tier[ranked],
-                    "lots": found.lots[ranked],
-                    "score": parts["score"],
-                    "unrealized_pnl": parts["profit"],
-                    "notional": parts["value"],
-                    "position_margin": parts["row_margin"],
-                    "equity": parts["equity"],
-                    "maintenance_margin": parts["margin"],
-                    "gross": parts["gross"],
-                    "leverage": parts["gross"] / np.maximum(parts["equity"], 1.0),
-                }
-            )
+            return readings.ranking(state, self.policy, self._next(), symbol, side)
 
     def check(self) -> Checks:
         """The four conservation laws, from the books themselves, since the engine was made (rule R32)."""
@@ -395,19 +412,20 @@ class Engine:
         """Keep everything the block did, or nothing of it."""
         with self._lock, running_on(self._threads):
             state = self._state
-            saved = (state.marks, state.previous, self._time, self._number, self._tick, self._doomed)
+            prices, saved = state.prices(), (self._time, self._number)
             tick = None if self._tick is None else self._tick.copy()
             doomed = None if self._doomed is None else self._doomed.copy()
-            histories = [rule.history for rule in self._rules]
+            memories = [rule.memory for rule in self._rules]
             laws = self._fills_lawful, self._closed_at_zero
             try:
                 yield
                 state.commit()
             except BaseException:
                 state.rollback()
-                state.marks, state.previous, self._time, self._number, _, _ = saved
+                state.set_prices(prices)
+                self._time, self._number = saved
                 self._tick, self._doomed = tick, doomed
-                for rule, history in zip(self._rules, histories, strict=True):
-                    rule.history = history
+                for rule, memory in zip(self._rules, memories, strict=True):
+                    rule.memory = memory
                 self._fills_lawful, self._closed_at_zero = laws
                 raise

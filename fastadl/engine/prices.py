@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import gcd
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastadl.contracts import WIDE, Instruments, Kind, shared_denominator
+from fastadl.contracts import WIDE, Instruments, Kind, nearest_float, shared_denominator
 from fastadl.decimals import exact, plain
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.account import Exact
 from fastadl.kernels.mark import Margins
 from fastadl.schema import Float64Array
 
-__all__ = ["Marks", "given_prices", "margins"]
+__all__ = ["Betas", "Marks", "given_prices", "margins"]
+
+#: Symbol and beta, as a policy holds them.
+Betas: TypeAlias = tuple[tuple[str, Fraction], ...]
 
 #: Linear unit values share a denominator up to here, so that their sums need no unlimited integers.
 _SHARED = 10**9
@@ -72,13 +75,14 @@ class Marks:
         The same exactly.
     """
 
-    __slots__ = ("_exact", "_instruments", "price", "unit", "units")
+    __slots__ = ("_exact", "_instruments", "_weighted", "price", "unit", "units")
 
     def __init__(
         self, instruments: Instruments, price: Float64Array, unit: Float64Array, units: Units
     ) -> None:
         self._instruments = instruments
         self._exact: Exact | None = None
+        self._weighted: tuple[Betas, Exact] | None = None
         self.price = price
         self.unit = unit
         self.units = units
@@ -106,31 +110,50 @@ class Marks:
     def exact(self) -> Exact:
         """Unit values and tiers as integers for the kernels."""
         if self._exact is None:
-            tiers = self._instruments.tiers
-            units = [(abs(unit.numerator), unit.denominator) for unit in self.units]
-            inverse = [item.kind is Kind.INVERSE for item in self._instruments]
-            shared = shared_denominator(
-                (per for (_, per), upside in zip(units, inverse, strict=True) if not upside), _SHARED
-            )
-            pairs = []
-            for number, per in units:
-                if shared % per == 0 and number * (shared // per) < WIDE:
-                    number, per = number * (shared // per), shared
-                pairs.append((number, per) if number < WIDE and per < WIDE else (0, 0))
-            high = np.array([number / per for number, per in units], np.float64)
-            low = [rest(*unit, top) for unit, top in zip(units, high.tolist(), strict=True)]
-            self._exact = Exact(
-                units=np.array([number for number, _ in pairs], np.int64),
-                per=np.array([per for _, per in pairs], np.int64),
-                high=high,
-                low=np.array(low, np.float64),
-                inverse=np.array(inverse, np.bool_),
-                start=tiers.start,
-                rate_units=tiers.rate_units,
-                deduction_units=tiers.deduction_units,
-                unit=tiers.unit,
-            )
+            self._exact = self._integers(self.units)
         return self._exact
+
+    def weighted(self, betas: Betas) -> Exact:
+        """The same with each unit value times the beta of its symbol, or 1 (rule R84)."""
+        if self._weighted is None or self._weighted[0] != betas:
+            given = dict(betas)
+            factors = [given.get(item.symbol, 1) for item in self._instruments]
+            units = [unit * beta for unit, beta in zip(self.units, factors, strict=True)]
+            for item, unit in zip(self._instruments, units, strict=True):
+                if abs(unit) > _MOST:
+                    raise BoundsError(
+                        ("policy", "betas", item.symbol),
+                        plain(given[item.symbol]),
+                        "keep beta times a lot's value within 2^62 atoms (rule R1)",
+                    )
+            self._weighted = (betas, self._integers(units))
+        return self._weighted[1]
+
+    def _integers(self, exact_units: Sequence[Fraction]) -> Exact:
+        tiers = self._instruments.tiers
+        units = [(abs(unit.numerator), unit.denominator) for unit in exact_units]
+        inverse = [item.kind is Kind.INVERSE for item in self._instruments]
+        shared = shared_denominator(
+            (per for (_, per), upside in zip(units, inverse, strict=True) if not upside), _SHARED
+        )
+        pairs = []
+        for number, per in units:
+            if shared % per == 0 and number * (shared // per) < WIDE:
+                number, per = number * (shared // per), shared
+            pairs.append((number, per) if number < WIDE and per < WIDE else (0, 0))
+        high = np.array([number / per for number, per in units], np.float64)
+        low = [rest(*unit, top) for unit, top in zip(units, high.tolist(), strict=True)]
+        return Exact(
+            units=np.array([number for number, _ in pairs], np.int64),
+            per=np.array([per for _, per in pairs], np.int64),
+            high=high,
+            low=np.array(low, np.float64),
+            inverse=np.array(inverse, np.bool_),
+            start=tiers.start,
+            rate_units=tiers.rate_units,
+            deduction_units=tiers.deduction_units,
+            unit=tiers.unit,
+        )
 
 
 def margins(instruments: Instruments) -> Margins:
@@ -151,17 +174,19 @@ def margins(instruments: Instruments) -> Margins:
         if first.deduction != 0 or flat:
             plain[i] = -1.0
         else:
-            plain[i] = float(min(limits)) * (1.0 - 1e-9) if limits else np.inf
+            plain[i] = nearest_float(min(limits)) * (1.0 - 1e-9) if limits else np.inf
     return Margins(start=tiers.start, rate=tiers.rate, deduction=tiers.deduction, plain=plain)
 
 
-def given_prices(instruments: Instruments, prices: Any) -> dict[int, Fraction]:
+def given_prices(instruments: Instruments, prices: Any, what: str = "prices") -> dict[int, Fraction]:
     """Prices handed to the engine, by instrument, exactly (rules R20, R78).
 
     Parameters
     ----------
     prices : mapping of symbol to price, or array of one price per instrument
         Decimal text, Decimal, integer or float.
+    what : str
+        What errors call them.
 
     Raises
     ------
@@ -170,7 +195,7 @@ def given_prices(instruments: Instruments, prices: Any) -> dict[int, Fraction]:
     """
     if isinstance(prices, Mapping):
         given = [
-            (instruments.lookup(symbol, ("prices", str(symbol))), symbol, price)
+            (instruments.lookup(symbol, (what, str(symbol))), symbol, price)
             for symbol, price in prices.items()
         ]
     else:
@@ -179,11 +204,11 @@ def given_prices(instruments: Instruments, prices: Any) -> dict[int, Fraction]:
             array = array.to_list()
         if not isinstance(array, (list, tuple)):
             raise InputError(
-                ("prices",), prices, "give a mapping of symbol to price, or one price per instrument"
+                (what,), prices, "give a mapping of symbol to price, or one price per instrument"
             )
         if len(array) != len(instruments):
             raise InputError(
-                ("prices",),
+                (what,),
                 f"{len(array)} prices",
                 f"give one price for each of {len(instruments)} instruments",
             )
@@ -193,14 +218,16 @@ def given_prices(instruments: Instruments, prices: Any) -> dict[int, Fraction]:
         try:
             value = exact(price)
         except ValueError as error:
-            raise InputError(("prices", str(symbol)), price, str(error)) from None
+            raise InputError((what, str(symbol)), price, str(error)) from None
         if value.numerator <= 0:
-            raise InputError(("prices", str(symbol)), price, "give a price above zero")
+            raise InputError((what, str(symbol)), price, "give a price above zero")
         found[i] = value
     return found
 
 
-def nearest_units(instruments: Instruments, prices: Mapping[int, Fraction]) -> list[float]:
+def nearest_units(
+    instruments: Instruments, prices: Mapping[int, Fraction], what: str = "prices"
+) -> list[float]:
     """The float64 nearest to the exact value of one lot at each price, in atoms (rules R2, R6).
 
     Raises
@@ -221,7 +248,7 @@ def nearest_units(instruments: Instruments, prices: Mapping[int, Fraction]) -> l
             unit = np.inf
         if not _LEAST < abs(unit) < _MOST:
             raise BoundsError(
-                ("prices", item.symbol),
+                (what, item.symbol),
                 plain(price),
                 "keep a lot's value between 2^-200 and 2^62 atoms (rule R1)",
             )

@@ -1,25 +1,25 @@
-"""Who is deleveraged, in which order, and how many lots each gives (rules R40 to R43)."""
+"""Who is deleveraged, and in which order (rules R40, R41, R46, R82, R83)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 
-from fastadl import reference
-from fastadl.contracts import Kind
-from fastadl.engine.close_out import values_at
+from fastadl.engine.scoring import scoring
 from fastadl.engine.state import State
-from fastadl.kernels.allocate import level, level_shares, shares, threshold, whole_positions
+from fastadl.errors import PolicyError
 from fastadl.kernels.layout import gather
-from fastadl.kernels.rank import FIELDS, describe, keys, measure, measure_all, order, select
-from fastadl.kernels.scores import SCORES
-from fastadl.policy import AdlPolicy
+from fastadl.kernels.measure import FIELDS, Context, describe, measure, measure_all, neutral
+from fastadl.kernels.rank import keys, order, repeated, select
+from fastadl.policy import AdlPolicy, OwnScore
 from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
 
-__all__ = ["Candidates", "Quotas", "candidates", "fill_threshold", "quotas"]
+__all__ = ["Candidates", "candidates"]
+
+#: The G of rule R82.
+_GOLDEN = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,15 @@ class Candidates:
     lots : int64 (n)
         Unsigned.
     parts : float64 (3, n) or (8, n)
-        One line per name in `fastadl.kernels.rank.FIELDS`.
+        One line per name in `fastadl.kernels.measure.FIELDS`.
     key : int64 (n)
         Ascends as the score descends.
+    turn : int32 (n)
+        Order of candidates of one key: by the further keys of the policy, then by id.
     tie : int32 (n)
         Order of the account ids.
-    tier : uint8 (n)
+    tier : uint8 or uint16 (n)
+        As the policy makes it (rule R83).
     """
 
     row: IntArray
@@ -45,6 +48,7 @@ class Candidates:
     lots: Int64Array
     parts: Float64Array
     key: Int64Array
+    turn: IntArray
     tie: IntArray
     tier: IntArray
 
@@ -58,7 +62,7 @@ class Candidates:
     def ranked(self) -> IntArray:
         """All candidates in rank order (rule R41)."""
         tiers = [np.flatnonzero(self.tier == tier) for tier in self.tiers()]
-        parts = [order(members, self.key, self.tie) for members in tiers]
+        parts = [order(members, self.key, self.turn) for members in tiers]
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
     def best(self, need: int) -> IntArray:
@@ -67,8 +71,8 @@ class Candidates:
         for tier in self.tiers():
             members = np.flatnonzero(self.tier == tier)
             if len(members) == len(self):
-                return select(self.key, self.tie, self.lots, need)
-            chosen = members[select(self.key[members], self.tie[members], self.lots[members], need)]
+                return select(self.key, self.turn, self.lots, need)
+            chosen = members[select(self.key[members], self.turn[members], self.lots[members], need)]
             found.append(chosen)
             need -= int(self.lots[chosen].sum())
             if need <= 0:
@@ -76,213 +80,139 @@ class Candidates:
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Quotas:
-    """Candidates that give lots, in rank order.
-
-    Attributes
-    ----------
-    row, slot : int64, int32 (n)
-    lots : int64 (n)
-        What each may give.
-    rank : int64 (n)
-        From 1, among all candidates.
-    score : float64 (n)
-    """
-
-    row: IntArray
-    slot: IntArray
-    lots: Int64Array
-    rank: Int64Array
-    score: Float64Array
-
-
 def candidates(
-    state: State, legs: list[int], score: str, excluded: BoolArray, *, detail: bool = False
+    state: State,
+    legs: list[int],
+    policy: AdlPolicy,
+    excluded: BoolArray,
+    number: int,
+    *,
+    detail: bool = False,
 ) -> list[Candidates]:
-    """Candidates of some legs with their scores, from one look at the book (rules R40, R41, R46).
+    """Candidates of some legs with their scores, from one look at the book (rules R40, R41, R82, R83).
 
     Parameters
     ----------
     state : State
     legs : list of int
         Legs of the candidate rows.
-    score : str
+    policy : AdlPolicy
     excluded : bool (slots)
         Accounts bankrupt for the rest of the tick.
+    number : int
+        Of the tick.
     detail : bool
         Keep the parts of the scores too.
+
+    Raises
+    ------
+    PolicyError
+        If a score of the user's own is not a number for every candidate (rule R97).
     """
     wanted = np.full(2 * len(state.instruments), -1, np.int32)
     wanted[legs] = np.arange(len(legs), dtype=np.int32)
     book = state.book
     start, row, slot, span = gather(book.rows, wanted, excluded, state.blocks)
     parts = np.empty((len(FIELDS) if detail else 3, len(row)))
-    inverse = np.array([item.kind is Kind.INVERSE for item in state.instruments], np.bool_)
-    rest = (book.rows, state.marks.unit, state.margins, inverse, state.one, parts)
+    context = _context(state, policy, number)
+    first = scoring(policy.score)
+    how = first.number, first.needs, first.own
     if len(row) < len(book.rows.cash) // 4:
-        measure(SCORES.index(score), row, slot, *rest)
+        measure(*how, row, slot, context, parts)
     else:
-        measure_all(SCORES.index(score), row, slot, span, state.blocks, *rest)
+        measure_all(*how, row, slot, span, state.blocks, context, parts)
     lots, tie, tier = np.empty(len(row), np.int64), np.empty(len(row), np.int32), np.empty(len(row), np.uint8)
     describe(row, slot, span, book.rows, book.rank, book.adl_tier, lots, tie, tier)
-    _, equity, error, *_ = parts
-    able = equity >= 0.0
-    near = np.flatnonzero(np.abs(equity) <= error)
-    able[near] = state.equity_floor(slot[near]) >= 0
+    able = _able(state, slot, parts)
     if not able.all():
         start = np.concatenate([[0], np.cumsum(able)])[start]
         kept = np.flatnonzero(able)
         row, slot, lots, tie, tier = row[kept], slot[kept], lots[kept], tie[kept], tier[kept]
         parts = parts[:, kept]
-    key = np.empty(len(row), np.int64)
-    keys(parts[0].view(np.int64), key)
+    tier = _tiers(state, policy, slot, tier)
+    key = _keys(state, policy.score, parts[0], slot, tie)
     spans = [slice(int(a), int(b)) for a, b in pairwise(start)]
-    return [Candidates(row[s], slot[s], lots[s], parts[:, s], key[s], tie[s], tier[s]) for s in spans]
+    turn = _turns(state, policy, context, spans, row, slot, key, tie) if policy.then else tie
+    return [
+        Candidates(row[s], slot[s], lots[s], parts[:, s], key[s], turn[s], tie[s], tier[s]) for s in spans
+    ]
 
 
-def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:
-    """How many lots each candidate gives, best rank first (rule R43)."""
-    if policy.allocation == "queue":
-        chosen = found.best(need)
-        return _in_rank(found, chosen, np.arange(1, len(chosen) + 1), found.lots[chosen])
-    ranked = found.ranked()
-    lots = np.zeros(len(found), np.int64)
-    if policy.allocation == "whole":
-        quota = np.zeros(len(found), np.int64)
-        whole_positions(found.lots[ranked], need, quota)
-        lots[ranked] = quota
-    else:
-        for tier in found.tiers():
-            members = np.flatnonzero(found.tier == tier)
-            lots[members] = _allocate(state, found, members, policy.allocation, need)
-            need -= int(lots[members].sum())
-    giving = np.flatnonzero(lots[ranked])
-    chosen = ranked[giving]
-    return _in_rank(found, chosen, giving + 1, lots[chosen])
+def _able(state: State, slot: IntArray, parts: Float64Array) -> BoolArray:
+    """Who has equity of at least 0, exactly (rules R5, R40)."""
+    _, equity, error, *_ = parts
+    able: BoolArray = equity >= 0.0
+    near = np.flatnonzero(np.abs(equity) <= error)
+    able[near] = state.equity_floor(slot[near]) >= 0
+    return able
 
 
-def _in_rank(found: Candidates, chosen: IntArray, rank: IntArray, lots: Int64Array) -> Quotas:
-    return Quotas(
-        row=found.row[chosen],
-        slot=found.slot[chosen],
-        lots=lots.copy(),
-        rank=rank.astype(np.int64),
-        score=found.parts[0][chosen],
+def _context(state: State, policy: AdlPolicy, number: int) -> Context:
+    book, tiers = state.book, state.instruments.tiers
+    seed = (policy.seed or 0) + (number + 1) * _GOLDEN
+    return Context(
+        *book.rows,
+        *state.margins,
+        least=tiers.min_notional,
+        leverage=tiers.max_leverage,
+        unit=state.marks.unit,
+        inverse=state.inverse,
+        one=state.one,
+        place=book.rank,
+        seed=(seed + (1 << 63)) % (1 << 64) - (1 << 63),
     )
 
 
-def _allocate(state: State, found: Candidates, members: IntArray, allocation: str, need: int) -> Int64Array:
-    cap, tie, slot = found.lots[members], found.tie[members], found.slot[members]
-    if need <= 0:
-        return np.zeros(len(cap), np.int64)
-    if need >= cap.sum():
-        return cap
-    if allocation == "pro_rata_size":
-        return _proportional(cap, need, tie)
-    if allocation == "pro_rata_profit":
-        return _by_profit(state, found, members, need)
-    gross = state.gross_floor(slot)
-    equity = np.maximum(state.equity_floor(slot), 1)
-    unit = abs(state.marks.units[int(state.book.rows.leg[found.row[members[0]]]) >> 1])
-    return _by_leverage(cap, gross, equity, unit, need, tie)
-
-
-def _proportional(weight: Int64Array, budget: int, tie: IntArray) -> Int64Array:
-    """`budget` shared by weight: floors, then one each to the largest remainders (rule R16)."""
-    down, rest = np.empty_like(weight), np.empty_like(weight)
-    shares(budget, weight, int(weight.sum()), down, rest)
-    return _hand_out(down, rest, budget - int(down.sum()), tie)
-
-
-def _hand_out(down: Int64Array, rest: Int64Array, missing: int, tie: IntArray) -> Int64Array:
-    if missing > 0:
-        down[select(-rest, tie, np.ones(len(down), np.int64), missing)] += 1
-    return down
-
-
-def _by_profit(state: State, found: Candidates, members: IntArray, need: int) -> Int64Array:
-    cap, tie = found.lots[members], found.tie[members]
-    weight = np.maximum(_row_profit_floor(state, found.row[members]), 0)
-    lots = np.zeros(len(cap), np.int64)
-    if int(cap[weight > 0].sum()) <= need:
-        lots[weight > 0] = cap[weight > 0]
-        rest = np.flatnonzero(weight == 0)
-        left = need - int(lots.sum())
-        if left > 0:
-            lots[rest] = _proportional(cap[rest], left, tie[rest])
-        return lots
-    return fill_threshold(cap, weight, need, tie)
-
-
-def fill_threshold(cap: Int64Array, weight: Int64Array, budget: int, tie: IntArray) -> Int64Array:
-    """Shares ``min(cap, τ · weight)`` that add up to the budget, in whole units (rule R16).
-
-    Parameters
-    ----------
-    cap, weight : int64 (n)
-        Not negative; what has no weight gets nothing.
-    budget : int
-        At most the sum of `cap` where there is weight.
-    tie : int32 (n)
-    """
-    lots = np.zeros(len(cap), np.int64)
-    if weight.astype(np.float64).sum() >= 2.0**61:
-        who = np.flatnonzero(weight)
-        who = who[np.argsort(tie[who])]
-        exact = reference.threshold_shares(cap[who].tolist(), weight[who].tolist(), budget)
-        lots[who] = reference.largest_remainder(exact)
-        return lots
-    full = np.empty(len(cap), np.bool_)
-    left, _ = threshold(cap, weight, budget, full)
-    lots[full] = cap[full]
-    sharing = np.flatnonzero((weight > 0) & ~full)
-    if left > 0 and len(sharing):
-        lots[sharing] = _proportional(weight[sharing], int(left), tie[sharing])
-    return lots
-
-
-def _by_leverage(
-    cap: Int64Array, gross: Int64Array, equity: Int64Array, unit: Fraction, need: int, tie: IntArray
+def _keys(
+    state: State, score: str | OwnScore, scores: Float64Array, slot: IntArray, tie: IntArray
 ) -> Int64Array:
-    guess = level(cap, gross, equity, float(unit), need)
-    wanted = (gross - guess * equity) / float(unit)
-    full, inner = wanted >= cap, (wanted > 0) & (wanted < cap)
-    lots = np.where(full, cap, 0)
-    left = need - int(lots.sum())
-    if inner.any() and left > 0:
-        total = sum(gross[inner].tolist())
-        exact = (total - unit * left) / sum(equity[inner].tolist())
-        down, rest = np.empty(int(inner.sum()), np.int64), np.empty(int(inner.sum()))
-        pair, width = _two_parts(exact), _two_parts(unit)
-        if level_shares(gross[inner], equity[inner], pair, width, down, rest):
-            missing = left - int(down.sum())
-            best = np.lexsort((tie[inner], -rest))
-            apart = (
-                missing == 0
-                or missing == len(best)
-                or (0 < missing < len(best) and rest[best[missing - 1]] - rest[best[missing]] > 1e-9)
-            )
-            if apart and (down >= 0).all() and (down < cap[inner]).all():
-                down[best[:missing]] += 1
-                lots[inner] = down
-                return lots
-    by_id = np.argsort(tie)
-    found = reference.leverage_shares(
-        cap[by_id].tolist(), gross[by_id].tolist(), equity[by_id].tolist(), unit, need
-    )
-    lots[by_id] = reference.largest_remainder(found)
-    return lots
+    """Integers that ascend as scores descend; refuses a score of the user's own that is NaN (rule R97)."""
+    if isinstance(score, OwnScore):
+        missing = np.flatnonzero(np.isnan(scores))
+        if len(missing):
+            least = missing[np.argmin(tie[missing])]
+            account = state.book.accounts[int(state.book.rows.account[slot[least]])]
+            remedy = f"return a number for every candidate: for account {account} it is NaN, or fails"
+            raise PolicyError(("score",), score.name, f"{remedy} (rule R97)")
+    key = np.empty(len(scores), np.int64)
+    keys(scores.view(np.int64), key)
+    return key
 
 
-def _two_parts(number: Fraction) -> tuple[float, float]:
-    high = float(number)
-    return high, float(number - Fraction(high))
+def _tiers(state: State, policy: AdlPolicy, slot: IntArray, tier: IntArray) -> IntArray:
+    """Tiers as the policy makes them of those given (rule R83)."""
+    if policy.tiers == "given":
+        return tier
+    book, tier = state.book, tier.astype(np.uint16)
+    limit, flagged = float(policy.delta_limit or 0), policy.tiers == "delta_neutral_flagged"
+    neutral(slot, limit, flagged, book.isolated, book.rows, state.marks.unit, tier)
+    return tier
 
 
-def _row_profit_floor(state: State, row: IntArray) -> Int64Array:
-    """Profit of rows in atoms, rounded down."""
-    rows = state.book.rows
-    instrument = rows.leg[row].astype(np.int64) >> 1
-    units = {int(i): state.marks.units[int(i)] for i in np.unique(instrument)}
-    return values_at(rows.lots[row].astype(np.int64), instrument, units) - rows.entry[row]
+def _turns(
+    state: State,
+    policy: AdlPolicy,
+    context: Context,
+    spans: list[slice],
+    row: IntArray,
+    slot: IntArray,
+    key: Int64Array,
+    tie: IntArray,
+) -> IntArray:
+    """Order by the further keys, then by id, of those candidates whose key is not theirs alone (R83)."""
+    tied = np.empty(len(key), np.bool_)
+    for s in spans:
+        repeated(key[s], tied[s])
+    among = np.flatnonzero(tied)
+    row, slot, tie = row[among], slot[among], tie[among]
+    turn = tie
+    for score in reversed(policy.then):
+        further = scoring(score)
+        parts = np.empty((3, len(among)))
+        measure(further.number, further.needs, further.own, row, slot, context, parts)
+        ranked = order(np.arange(len(among)), _keys(state, score, parts[0], slot, tie), turn)
+        turn = np.empty(len(among), np.int32)
+        turn[ranked] = np.arange(len(among), dtype=np.int32)
+    found = np.zeros(len(key), np.int32)
+    found[among] = turn
+    return found

@@ -11,14 +11,15 @@ import numpy as np
 import polars as pl
 
 from fastadl.contracts import Kind
-from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
+from fastadl.schema import FUND, BoolArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from fastadl.book import Book
 
 __all__ = ["LISTS", "Checks", "Marked", "Report", "Tick"]
 
-#: The lists of a report, in the order of the waterfall, each with the columns its stage hands over.
+#: The lists of a report, in the order of the waterfall, each with the columns its stage hands over. Accounts
+#: are positions in the book; −1 is the fund.
 LISTS: dict[str, tuple[str, ...]] = {
     "liquidations": ("account", "bankrupt", "equity", "maintenance_margin", "maintenance_ratio", "shortfall"),
     "executions": ("account", "instrument", "long", "lots", "value", "realized_pnl"),
@@ -32,12 +33,13 @@ LISTS: dict[str, tuple[str, ...]] = {
         "bankrupt", "counterparty", "instrument", "long", "lots", "value", "bankrupt_realized_pnl",
         "realized_pnl", "rank", "score",
     ),
-    "socialized": ("account", "amount"),
+    "socialized": ("account", "currency", "amount"),
     "uncovered": ("account", "amount"),
+    "refused": ("account", "bankrupt", "instrument", "long", "lots", "health"),
 }  # fmt: skip
 
 _FLOAT = {"maintenance_ratio", "score"}
-_FLAG = {"bankrupt", "long", "surplus", "mark"}
+_FLAG = {"bankrupt", "long", "surplus", "mark", "health"}
 _MONEY = (
     "equity", "maintenance_margin", "shortfall", "value", "realized_pnl", "amount", "fund_loss",
     "bankrupt_realized_pnl",
@@ -199,7 +201,7 @@ class Report:
 
     @cached_property
     def socialized(self) -> pl.DataFrame:
-        """Cash charged to winners (negative) and paid to bankrupt accounts (positive)."""
+        """Cash charged (negative), paid to those in debt, and left to the fund by rounding (positive)."""
         return self._frame("account", self._tick.columns("socialized"), "amount")
 
     @cached_property
@@ -212,6 +214,14 @@ class Report:
             items[which].append({"symbol": self._instruments.symbols[instrument], "side": side, "lots": lots})
         row = pl.Struct({"symbol": pl.String, "side": pl.String, "lots": pl.Int64})
         return self._frame("account", c, "amount", pl.Series("open", items, pl.List(row)))
+
+    @cached_property
+    def refused(self) -> pl.DataFrame:
+        """Lots that a guard kept from counterparties, and why (rule R86); `side` is the bankrupt row's."""
+        c = self._tick.columns("refused")
+        reason = pl.Series("reason", np.where(c["health"], "health", "below_zero"), pl.String)
+        bankrupt = self._names("bankrupt", c["bankrupt"])
+        return self._frame("account", c, bankrupt, *self._leg(c), "lots", reason)
 
     @cached_property
     def notices(self) -> pl.DataFrame:
@@ -245,12 +255,11 @@ class Report:
         return {name: getattr(self, name) for name in (*LISTS, "notices", "summary")}
 
     def _summary(self, currency: int, code: str) -> dict[str, Any]:
-        tick, of = self._tick, self._currency
+        tick = self._tick
         lists = {}
         for name in LISTS:
             columns = tick.columns(name)
-            who = columns["bankrupt" if name == "adl_fills" else "account"]
-            mine = of[who] == currency
+            mine = self._currency_of("bankrupt" if name == "adl_fills" else "account", columns) == currency
             lists[name] = {column: values[mine] for column, values in columns.items()}
 
         def total(name: str, column: str) -> int:
@@ -286,11 +295,20 @@ class Report:
             pl.Series(item, columns[item], pl.Int64) if isinstance(item, str) else item for item in rest
         ]
         if any(item in _MONEY for item in rest if isinstance(item, str)):
-            series.append(self._money_of(self._currency[columns[who]]))
+            series.append(self._money_of(self._currency_of(who, columns)))
         return pl.DataFrame(series)
 
+    def _currency_of(self, who: str, columns: dict[str, IntArray]) -> IntArray:
+        """Currency of each entry: stated where there is no symbol to tell it and it may be the fund's."""
+        if "currency" in columns:
+            return columns["currency"]
+        if "instrument" in columns:
+            return np.asarray(self._instruments.currency[columns["instrument"]])
+        return self._currency[columns[who]]
+
     def _names(self, name: str, codes: IntArray) -> pl.Series:
-        return self._ids.gather(codes.astype(np.uint32)).alias(name)
+        places = pl.Series(codes, dtype=pl.Int64)
+        return self._ids.gather(places.set(places < 0, None)).fill_null(FUND).alias(name)
 
     def _money_of(self, currency: IntArray) -> pl.Series:
         return _pick("currency", self._instruments.currencies, currency)

@@ -8,37 +8,59 @@ from numbers import Integral
 from typing import Any
 
 from fastadl.book import Book
+from fastadl.decimals import plain
 from fastadl.errors import BoundsError, InputError
-from fastadl.policy import Fund
+from fastadl.policy import AdlPolicy, Fund
 from fastadl.schema import SUM_BOUND
 
 __all__ = ["checked_funds", "checked_threads", "checked_time", "running_on"]
 
 
-def checked_funds(book: Book, given: Any) -> list[Fund]:
-    """One fund per settlement currency, from its cash, a `Fund`, or a mapping of either by currency."""
+def checked_funds(book: Book, given: Any, policy: AdlPolicy) -> list[Fund]:
+    """One fund per settlement currency, from its cash, a `Fund`, or a mapping of either by currency.
+
+    Raises
+    ------
+    InputError
+        If one cannot be, limits symbols it does not settle (rule R89), or is at odds with the policy (R88).
+    """
     currencies = book.instruments.currencies
     if isinstance(given, Mapping) and any(key in currencies for key in given):
         for key in given:
             if key not in currencies:
                 raise InputError(("fund", str(key)), given[key], f"name currencies: {', '.join(currencies)}")
-        items = zip(currencies, book.instruments.decimals, strict=True)
-        return [_fund_in(code, decimals, given.get(code)) for code, decimals in items]
+        return [_fund_in(book, c, given.get(code), policy) for c, code in enumerate(currencies)]
     fund = Fund.of(given)
+    _check(fund, book, policy)
     if fund.cash and len(currencies) > 1:
         raise InputError(("fund",), str(fund.cash), f"give one fund per currency: {', '.join(currencies)}")
     return [fund] * len(currencies)
 
 
-def _fund_in(code: str, decimals: int, given: Any) -> Fund:
+def _fund_in(book: Book, currency: int, given: Any, policy: AdlPolicy) -> Fund:
     """The fund of one of several currencies, whose errors name it."""
+    instruments = book.instruments
+    code, decimals = instruments.currencies[currency], instruments.decimals[currency]
     try:
         fund = Fund.of(given)
         fund.cash_atoms(decimals)
         fund.min_equity_atoms(decimals)
+        _check(fund, book, policy)
+        for i in fund.limit_atoms(instruments):
+            if instruments.currency[i] != currency:
+                symbol = instruments.symbols[i]
+                raise InputError(("fund", "limits", symbol), symbol, f"name a symbol that settles in {code}")
     except InputError as error:
         raise type(error)(("fund", code, *error.path[1:]), error.value, error.remedy) from None
     return fund
+
+
+def _check(fund: Fund, book: Book, policy: AdlPolicy) -> None:
+    """Refuse limits of unknown symbols, and a drawdown limit beside that of the policy."""
+    fund.limit_atoms(book.instruments)
+    if policy.trigger == "drawdown" and fund.max_drawdown is not None:
+        remedy = "leave it out: with trigger drawdown the policy says how far the fund may fall (rule R88)"
+        raise InputError(("fund", "max_drawdown"), plain(fund.max_drawdown), remedy)
 
 
 def checked_time(time: object, last: int) -> int:

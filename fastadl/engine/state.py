@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastadl import reference
 from fastadl.book import Book
-from fastadl.engine.prices import Marks, margins
+from fastadl.contracts import Kind
+from fastadl.engine.prices import Betas, Marks, margins
 from fastadl.errors import BoundsError, InputError
-from fastadl.kernels.account import evaluate, exact_margin, exact_sum
+from fastadl.kernels.account import (
+    GROSS,
+    LONG,
+    PROFIT,
+    SHORT,
+    evaluate,
+    exact_margin,
+    exact_sum,
+    row_profits,
+)
 from fastadl.kernels.mark import guard_blocks, guard_slots
 from fastadl.kernels.money import Reserve
 from fastadl.schema import RESERVED, SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from fastadl.engine.socialize.sessions import Session
 
 __all__ = ["FUND", "MARKET", "State"]
 
@@ -34,20 +48,32 @@ class State:
     ----------
     marks, previous : Marks
         Now, and before the last mark (rule R20).
+    oracle : Marks
+        Oracle prices, and the mark where none was ever given (rule R85).
+    told : dict
+        Oracle prices given so far, by instrument; replaced, never changed in place.
     reserve_cash : int64 (2, currencies)
         Cash of the fund and of the market account, in atoms.
+    reserve_realized : int64 (2, instruments)
+        What they realised since the engine was made (rule R12), in atoms.
     guard : float64 (slots)
         See `fastadl.kernels.mark`; valid up to `ceiling`.
+    session : Session or None
+        What is remembered of sessions (rule R95).
     """
 
     def __init__(self, book: Book) -> None:
         self.book = book
         self.instruments = book.instruments
         self.marks = Marks.initial(book.instruments)
-        self.previous = self.marks
+        self.previous = self.oracle = self.marks
+        self.told: dict[int, Fraction] = {}
         self.margins = margins(book.instruments)
         self.one: Float64Array = np.array([10.0**item.decimals for item in book.instruments])
+        self.inverse: BoolArray = np.array([item.kind is Kind.INVERSE for item in book.instruments], np.bool_)
         self.reserve_cash = np.zeros((2, len(book.instruments.currencies)), np.int64)
+        self.reserve_realized = np.zeros((2, len(book.instruments)), np.int64)
+        self.session: Session | None = None
         self.ceiling: Float64Array
         self.guard: Float64Array
         self.most_lots = _most_lots(book)
@@ -66,9 +92,19 @@ class State:
     def copy(self) -> State:
         """Tables of its own with the same contents."""
         other = State(self.book.copy())
-        other.marks, other.previous = self.marks, self.previous
+        other.set_prices(self.prices())
+        other.session = self.session
         other.reserve_cash = self.reserve_cash.copy()
+        other.reserve_realized = self.reserve_realized.copy()
         return other
+
+    def prices(self) -> tuple[Marks, Marks, Marks, dict[int, Fraction]]:
+        """All that a mark replaces, for `set_prices`."""
+        return self.marks, self.previous, self.oracle, self.told
+
+    def set_prices(self, prices: tuple[Marks, Marks, Marks, dict[int, Fraction]]) -> None:
+        """Take over or put back what `prices` gave."""
+        self.marks, self.previous, self.oracle, self.told = prices
 
     def loosened(self) -> None:
         """Have the guards made anew at the next mark, if they stand far from the present marks."""
@@ -100,15 +136,26 @@ class State:
 
     def touch_reserves(self) -> None:
         """Remember the reserves about to change."""
-        book, cash = self.book, self.reserve_cash.copy()
+        book, cash, realized = self.book, self.reserve_cash.copy(), self.reserve_realized.copy()
         lots, entry = book.reserve_lots.copy(), book.reserve_entry.copy()
 
         def undo() -> None:
             self.reserve_cash[:] = cash
+            self.reserve_realized[:] = realized
             book.reserve_lots[:] = lots
             book.reserve_entry[:] = entry
 
         self._undo.append(undo)
+
+    def remember(self, session: Session) -> None:
+        """Replace the memory of sessions."""
+        before = self.session
+
+        def undo() -> None:
+            self.session = before
+
+        self._undo.append(undo)
+        self.session = session
 
     def reserve(self, who: int) -> Reserve:
         """The fund or the market account as kernels take it."""
@@ -116,6 +163,7 @@ class State:
             lots=self.book.reserve_lots[who],
             entry=self.book.reserve_entry[who],
             cash=self.reserve_cash[who],
+            realized=self.reserve_realized[who],
             currency=self.instruments.currency,
         )
 
@@ -136,7 +184,7 @@ class State:
 
     def check_reserve(self, who: int) -> None:
         """Refuse what took a reserve near the 2^62 bound of rule R1."""
-        for column in self.reserve(who)[:3]:
+        for column in self.reserve(who)[:4]:
             if np.abs(column.astype(np.float64)).max(initial=0.0) > 0.99 * SUM_BOUND:
                 raise BoundsError((RESERVED[who],), int(column[0]), "keep it within 2^62 (rule R1)")
         np.maximum(self.most_lots, np.abs(self.book.reserve_lots[who]), out=self.most_lots)
@@ -198,28 +246,49 @@ class State:
             below[s] = reference.equity(rows, slot, units) < needed
         return below
 
-    def profit_floor(self, slots: IntArray) -> Int64Array:
-        """Unrealised profit in atoms, rounded down, exactly."""
+    def profit_floor(self, slots: IntArray, marks: Marks | None = None) -> Int64Array:
+        """Unrealised profit in atoms, rounded down, exactly; at the present marks unless others are given."""
+        marks = marks or self.marks
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_sum(self.book.rows, slots, self.marks.exact, False, out, sure)
+        exact_sum(self.book.rows, slots, marks.exact, PROFIT, out, sure)
         for s in np.flatnonzero(~sure):
-            out[s] = bounded(
-                floor(reference.profit(self.book.rows, int(slots[s]), self.marks.units)), "equity"
-            )
+            out[s] = bounded(floor(reference.profit(self.book.rows, int(slots[s]), marks.units)), "equity")
         return out
 
     def gross_floor(self, slots: IntArray) -> Int64Array:
         """Gross notional in atoms, rounded down, exactly."""
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_sum(self.book.rows, slots, self.marks.exact, True, out, sure)
+        exact_sum(self.book.rows, slots, self.marks.exact, GROSS, out, sure)
         for s in np.flatnonzero(~sure):
             gross = reference.gross(self.book.rows, int(slots[s]), self.marks.units)
             out[s] = bounded(floor(gross), "gross")
         return out
 
-    def equity_floor(self, slots: IntArray) -> Int64Array:
-        """Equity in atoms, rounded down, exactly (rule R72)."""
-        return self.profit_floor(slots) + self.book.rows.cash[slots]
+    def exposure_floor(self, slots: IntArray, long: bool, betas: Betas) -> Int64Array:
+        """Net exposure to a side in atoms, weighted, rounded down, at least 0, exactly (rule R84)."""
+        out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
+        exact_sum(self.book.rows, slots, self.marks.weighted(betas), LONG if long else SHORT, out, sure)
+        for s in np.flatnonzero(~sure):
+            exact = reference.exposure(
+                self.book.rows, int(slots[s]), self.marks.units, self.instruments, dict(betas)
+            )
+            out[s] = bounded(floor(exact if long else -exact), "exposure")
+        return np.maximum(out, 0)
+
+    def row_profit_floor(self, row: IntArray) -> Int64Array:
+        """Unrealised profit of rows in atoms, rounded down, exactly."""
+        rows, units = self.book.rows, self.marks.units
+        out, sure = np.empty(len(row), np.int64), np.empty(len(row), np.bool_)
+        row_profits(row, rows, self.marks.exact, out, sure)
+        for r in np.flatnonzero(~sure):
+            at = row[r]
+            value = reference.row_value(int(rows.lots[at]), int(rows.leg[at]) >> 1, units)
+            out[r] = bounded(floor(value - int(rows.entry[at])), "profit")
+        return out
+
+    def equity_floor(self, slots: IntArray, marks: Marks | None = None) -> Int64Array:
+        """Equity in atoms, rounded down, exactly (rule R72); marks as in `profit_floor`."""
+        return self.profit_floor(slots, marks) + self.book.rows.cash[slots]
 
     def margin_ceiling(self, slots: IntArray) -> Int64Array:
         """Maintenance margin in atoms, rounded up, exactly (rule R72)."""
@@ -242,17 +311,27 @@ class State:
 
     # ------------------------------------------------------------------ bounds and laws
 
-    def check_values(self, marks: Marks) -> None:
+    def check_values(self, marks: Marks, what: str = "prices") -> None:
         """Refuse marks at which a row would be worth more than 2^62 atoms (rule R1)."""
         worth = self.most_lots * np.abs(marks.unit)
         for i in np.flatnonzero(worth > 0.999 * SUM_BOUND):
             self.most_lots[i] = _most_lots(self.book)[i]
             if int(self.most_lots[i]) * abs(marks.units[i]) > SUM_BOUND:
                 raise BoundsError(
-                    ("prices", self.instruments.symbols[i]),
+                    (what, self.instruments.symbols[i]),
                     float(marks.price[i]),
                     "no row may be worth more than 2^62 atoms (rule R1)",
                 )
+
+    def open_lots(self) -> Int64Array:
+        """Lots of all traders by leg, exactly: int64 (legs)."""
+        rows = self.book.rows
+        return _sums(rows.leg, np.abs(rows.lots).astype(np.int64), 2 * len(self.instruments))
+
+    def open_entries(self) -> Int64Array:
+        """Entry value of all traders by leg, exactly, in atoms: int64 (legs)."""
+        rows = self.book.rows
+        return _sums(rows.leg, rows.entry, 2 * len(self.instruments))
 
     def totals(self) -> tuple[list[int], list[int]]:
         """Σ lots of every instrument, and Σ (cash − entry value) of every currency (laws 1 and 2)."""

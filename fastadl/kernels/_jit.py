@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-from numba.core import caching
+from numba.core import caching, types
 
-__all__ = ["cache_directory", "compiled", "kernel", "parallel", "source_digest"]
+__all__ = ["ByAddress", "cache_directory", "compiled", "kernel", "parallel", "source_digest"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,3 +113,48 @@ def kernel(function: F) -> F:
 def parallel(function: F) -> F:
     """Compile a kernel whose ``prange`` runs over fixed chunks."""
     return _compile(function, parallel=True)
+
+
+class ByAddress(types.WrapperAddressProtocol):
+    """A function from outside, compiled when this is made, which kernels call by its address.
+
+    A kernel that takes one is compiled once for all functions of one argument type. The functions themselves
+    never reach the cache, so that none can be answered by another one's machine code.
+
+    Parameters
+    ----------
+    function : callable
+        From one argument to a number. Where it raises, kernels get NaN.
+    example : Any
+        An argument of the type that kernels will call it with.
+
+    Raises
+    ------
+    TypeError
+        If what it returns is no real number.
+    numba.core.errors.NumbaError
+        If it cannot be compiled.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], example: Any) -> None:
+        argument = numba.typeof(example)
+        inner = numba.njit(error_model="numpy", nogil=True)(function)
+        inner.compile((argument,))
+        returned = inner.nopython_signatures[0].return_type
+        if not isinstance(returned, (types.Float, types.Integer, types.Boolean)):
+            raise TypeError(f"it returns {returned}")
+
+        def call(given: Any) -> float:
+            try:
+                return inner(given) + 0.0
+            except Exception:
+                return math.nan
+
+        self._signature = types.float64(argument)
+        self._compiled = numba.cfunc(self._signature, error_model="numpy")(call)
+
+    def __wrapper_address__(self) -> int:
+        return self._compiled.address
+
+    def signature(self) -> Any:
+        return self._signature

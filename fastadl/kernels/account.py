@@ -12,7 +12,21 @@ from fastadl.kernels.layout import locate
 from fastadl.kernels.mark import margin
 from fastadl.kernels.wide import add, divide, muldiv, multiply, whole
 
-__all__ = ["Exact", "evaluate", "exact_margin", "exact_sum", "row_margin", "row_value", "split_floor"]
+__all__ = [
+    "GROSS",
+    "LONG",
+    "PROFIT",
+    "SHORT",
+    "Exact",
+    "evaluate",
+    "exact_margin",
+    "exact_sum",
+    "row_margin",
+    "row_profits",
+    "row_value",
+    "split_floor",
+    "wide_margin",
+]
 
 _EPSILON = 2.0**-53
 _CHUNK = 1024
@@ -20,6 +34,8 @@ _CHUNK = 1024
 _ROUNDING = 1e-29
 #: Denominators below this can be added up over a thousand rows in 62 bits.
 _COMMON = 1 << 52
+#: What `exact_sum` adds up: value − entry value, |value|, |value| of longs less shorts, or its negative.
+PROFIT, GROSS, LONG, SHORT = 0, 1, 2, 3
 
 
 class Exact(NamedTuple):
@@ -126,7 +142,7 @@ def _settle(total, fraction, numerator, common, loose, size):
 
 
 @kernel
-def _exact_sum(first, last, rows, slots, exact, gross, floor, sure):
+def _exact_sum(first, last, rows, slots, exact, what, floor, sure):
     for s in range(first, last):
         slot = slots[s]
         g = locate(rows.group_slot, slot)
@@ -145,10 +161,14 @@ def _exact_sum(first, last, rows, slots, exact, gross, floor, sure):
                 size += abs(rows.lots[at]) * exact.high[instrument] + abs(float(rows.entry[at]))
                 if size > 4e18:
                     break
-                if gross:
-                    lots = abs(lots) if not exact.inverse[instrument] else -abs(lots)
+                if what == GROSS:
+                    lots = abs(lots)
+                elif what == SHORT:
+                    lots = -lots
+                if what != PROFIT and exact.inverse[instrument]:
+                    lots = -lots
                 value, rest, per, part = _whole_value(lots, instrument, exact)
-                total += value if gross else value - rows.entry[at]
+                total += value if what != PROFIT else value - rows.entry[at]
                 loose = loose or part > 0.0 or per == 0
                 common = per if 0 < per < _COMMON and (common == -1 or common == per) else 0
                 if common > 0:
@@ -160,16 +180,17 @@ def _exact_sum(first, last, rows, slots, exact, gross, floor, sure):
 
 
 @parallel
-def exact_sum(rows, slots, exact, gross, floor, sure):
-    """Unrealised profit, or gross notional, of some accounts in whole atoms, rounded down.
+def exact_sum(rows, slots, exact, what, floor, sure):
+    """Unrealised profit, gross notional or net exposure of some accounts in whole atoms, rounded down.
 
     Parameters
     ----------
     rows : Rows
     slots : int32 or int64 (n)
     exact : Exact
-    gross : bool
-        Add up |value| instead of value − entry value.
+    what : int
+        `PROFIT`, `GROSS`, or the sum of |value| over longs less that over shorts (`LONG`; `SHORT`: its
+        negative).
     floor : int64 (n)
         Written.
     sure : bool (n)
@@ -177,10 +198,10 @@ def exact_sum(rows, slots, exact, gross, floor, sure):
     """
     n = slots.shape[0]
     if n <= _CHUNK:
-        _exact_sum(0, n, rows, slots, exact, gross, floor, sure)
+        _exact_sum(0, n, rows, slots, exact, what, floor, sure)
         return
     for chunk in prange((n + _CHUNK - 1) // _CHUNK):
-        _exact_sum(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK), rows, slots, exact, gross, floor, sure)
+        _exact_sum(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK), rows, slots, exact, what, floor, sure)
 
 
 @kernel
@@ -193,6 +214,33 @@ def _whole_value(lots, instrument, exact):
         return value, rest, per, rest / per
     value, part = split_floor(row_value(lots, instrument, exact))
     return value, per, per, part
+
+
+@parallel
+def row_profits(row, rows, exact, floor, sure):
+    """Unrealised profit of some rows in whole atoms, rounded down.
+
+    Parameters
+    ----------
+    row : int64 (n)
+    rows : Rows
+    exact : Exact
+    floor : int64 (n)
+        Written.
+    sure : bool (n)
+        Written: False where the answer must be found with unlimited integers.
+    """
+    for chunk in prange((row.shape[0] + _CHUNK - 1) // _CHUNK):
+        for r in range(chunk * _CHUNK, min(row.shape[0], (chunk + 1) * _CHUNK)):
+            instrument = rows.leg[row[r]] >> 1
+            lots = int(rows.lots[row[r]])
+            size = abs(rows.lots[row[r]]) * exact.high[instrument]
+            sure[r] = size < 4e18
+            if sure[r]:
+                value, _, per, part = _whole_value(lots, instrument, exact)
+                error = 1e-12 + size * _ROUNDING
+                sure[r] = per > 0 or error < part < 1.0 - error
+                floor[r] = value - rows.entry[row[r]]
 
 
 @kernel
@@ -235,6 +283,29 @@ def row_margin(lots, instrument, exact, margins):
             best_rest = rest
             best_part = part
     return best, best_rest, over, best_part, True
+
+
+@kernel
+def wide_margin(notional, instrument, margins, exact):
+    """Margin of a row as a pair of float64, and whether it is sure."""
+    most = margin(notional[0], instrument, margins)
+    slack = 16.0 * _EPSILON * (notional[0] + most)
+    best = (0.0, 0.0)
+    if exact.unit[instrument] == 0:
+        return best, False
+    unit = whole(exact.unit[instrument])
+    for t in range(exact.start[instrument], exact.start[instrument + 1]):
+        if margins.rate[t] * notional[0] - margins.deduction[t] < most - slack:
+            continue
+        if exact.rate_units[t] == 0 and exact.deduction_units[t] == 0:
+            continue
+        if most <= slack:
+            return best, False
+        amount = multiply(notional, whole(exact.rate_units[t]))
+        amount = divide(add(amount, whole(-exact.deduction_units[t])), unit)
+        if amount[0] > best[0] or (amount[0] == best[0] and amount[1] > best[1]):
+            best = amount
+    return best, True
 
 
 @kernel

@@ -1,13 +1,23 @@
-"""Quotas: how many lots each candidate gives (rules R16, R43)."""
+"""Quotas: how many lots each candidate gives (rules R16, R43, R84)."""
 
 from __future__ import annotations
 
 import numpy as np
+from numba import prange
 
-from fastadl.kernels._jit import kernel
-from fastadl.kernels.wide import add, divide, muldiv, multiply, whole
+from fastadl.kernels._jit import kernel, parallel
+from fastadl.kernels.wide import muldiv
 
-__all__ = ["level", "level_shares", "shares", "threshold", "whole_positions"]
+__all__ = ["places", "shares", "take", "threshold", "whole_positions"]
+
+_CHUNK = 4096
+_PIECES = 8
+#: A table finds where to look for a key: by its bits above so many, in at most so many cells.
+_FINE, _CELLS = 20, 1 << 14
+_BITS = 11
+#: Beyond this relative distance float64 compares products of three roundings rightly.
+_APART = 2.0**-48
+_LARGEST = (1 << 63) - 1
 
 
 @kernel
@@ -28,26 +38,193 @@ def whole_positions(cap, need, quota):
         left -= quota[i]
 
 
-@kernel
+@parallel
 def shares(budget, weight, total, down, rest):
     """Shares of a whole number by weight: floors and remainders over `total`.
 
     Parameters
     ----------
     budget, total : int
-        Below 2^62; `total` is the sum of `weight`.
+        Below 2^62; `total` is positive, no share reaches 2^62.
     weight : int64 (n)
         Not negative.
     down, rest : int64 (n)
         Written.
     """
-    for i in range(weight.shape[0]):
-        down[i], rest[i] = muldiv(weight[i], budget, total)
+    n = weight.shape[0]
+    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+        for i in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
+            down[i], rest[i] = muldiv(weight[i], budget, total)
+
+
+# ---------------------------------------------------------------------- the first of many
 
 
 @kernel
+def _take_by(key, lots, need, given, out):
+    """Settle by the digits of `key` all that are open (−1) but those at the key where the need is met.
+
+    Returns what those before it give, and how many are still open.
+    """
+    least = np.int64(_LARGEST)
+    most = np.int64(0)
+    for i in range(key.shape[0]):
+        if out[i] == -1:
+            least = min(least, np.int64(key[i]))
+            most = max(most, np.int64(key[i]))
+    shift = 0
+    while least <= most and (most - least) >> shift > 0:
+        shift += 1
+    weight = np.empty(1 << _BITS, np.int64)
+    count = np.empty(1 << _BITS, np.int64)
+    bound = np.int64(0)
+    members = key.shape[0]
+    while shift > 0 and members > 1:
+        upper = shift
+        shift = max(0, upper - _BITS)
+        mask = (1 << (upper - shift)) - 1
+        weight[:] = 0
+        count[:] = 0
+        for i in range(key.shape[0]):
+            digits = key[i] - least
+            if out[i] == -1 and digits >> upper == bound:
+                weight[(digits >> shift) & mask] += lots[i]
+                count[(digits >> shift) & mask] += 1
+        d = 0
+        while d < mask and given + weight[d] < need:
+            given += weight[d]
+            d += 1
+        bound = (bound << (upper - shift)) | d
+        members = count[d]
+    members = 0
+    for i in range(key.shape[0]):
+        if out[i] == -1:
+            digits = (key[i] - least) >> shift
+            if digits < bound:
+                out[i] = lots[i]
+            elif digits > bound:
+                out[i] = 0
+            else:
+                members += 1
+    return given, members
+
+
+@kernel
+def take(first, tie, lots, need, out):
+    """What each gives if they give all they have, by (first, tie) from below, until the need is met.
+
+    Histograms of lots by eleven bits at a time find where that is; nobody is sorted.
+
+    Parameters
+    ----------
+    first : int64 (n)
+        Not negative.
+    tie : int32 (n)
+        Unique and not negative.
+    lots : int64 (n)
+        Positive.
+    need : int
+        Positive, at most the sum of `lots`.
+    out : int64 (n)
+        Written.
+    """
+    out[:] = -1
+    given, members = _take_by(first, lots, need, np.int64(0), out)
+    if members > 1:
+        given, members = _take_by(tie, lots, need, given, out)
+    for i in range(out.shape[0]):
+        if out[i] == -1:
+            out[i] = need - given
+
+
+@kernel
+def _cell(key, base, shift):
+    """Place of a key in a table over the leading bits of all keys from `base` up."""
+    return ((key >> _FINE) - base) >> shift
+
+
+@kernel
+def _not_behind(key, tie, keys, ties, start, base, shift):
+    """How many of some sorted (key, tie) do not stand behind a given one."""
+    cell = _cell(key, base, shift)
+    if cell < 0:
+        return 0
+    if cell >= start.shape[0] - 1:
+        return keys.shape[0]
+    low, high = start[cell], start[cell + 1]
+    while low < high:
+        middle = (low + high) >> 1
+        if keys[middle] < key or (keys[middle] == key and ties[middle] <= tie):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@parallel
+def places(key, tie, chosen, out):
+    """Places, from 0, of some candidates among all when these are ordered by (key, tie).
+
+    Parameters
+    ----------
+    key : int64 (n)
+    tie : int32 (n)
+        Unique where keys are equal.
+    chosen : int64 (m)
+        In that order.
+    out : int64 (m)
+        Written.
+    """
+    n, m = key.shape[0], chosen.shape[0]
+    if m == 0:
+        return
+    keys, ties = key[chosen], tie[chosen]
+    base = keys[0] >> _FINE
+    shift = 0
+    while _cell(keys[m - 1], base, shift) >= min(4 * m, _CELLS):
+        shift += 1
+    start = np.zeros(_cell(keys[m - 1], base, shift) + 2, np.int64)
+    for j in range(m):
+        start[_cell(keys[j], base, shift) + 1] += 1
+    for cell in range(start.shape[0] - 1):
+        start[cell + 1] += start[cell]
+    count = np.zeros((_PIECES, m + 1), np.int32)
+    for piece in prange(_PIECES):
+        for i in range(piece * n // _PIECES, (piece + 1) * n // _PIECES):
+            count[piece, _not_behind(key[i], tie[i], keys, ties, start, base, shift)] += 1
+    before = np.int64(0)
+    for j in range(m):
+        for piece in range(_PIECES):
+            before += count[piece, j]
+        out[j] = before
+
+
+# ---------------------------------------------------------------------- min(cap, τ · weight)
+
+
+@kernel
+def _newly_full(first, last, cap, weight, left, total, full):
+    """Caps that bind when `left` is shared over `total`; their sum and their weight."""
+    per_weight = left / total
+    caps = np.int64(0)
+    weights = np.int64(0)
+    for i in range(first, last):
+        if weight[i] > 0 and not full[i]:
+            most = per_weight * weight[i]
+            if cap[i] <= most * (1.0 + _APART) and (
+                cap[i] < most * (1.0 - _APART) or cap[i] <= muldiv(weight[i], left, total)[0]
+            ):
+                full[i] = True
+                caps += cap[i]
+                weights += weight[i]
+    return caps, weights
+
+
+@parallel
 def threshold(cap, weight, budget, full):
     """Which candidates are capped at the τ where ``Σ min(cap, τ · weight)`` is the budget.
+
+    τ rises from the share that all would get without caps; each round adds those whose caps it has passed.
 
     Parameters
     ----------
@@ -62,87 +239,22 @@ def threshold(cap, weight, budget, full):
     (int, int)
         Budget and weight of the others: theirs is ``budget · weight / total`` each.
     """
-    total = np.int64(0)
-    for i in range(cap.shape[0]):
-        full[i] = False
-        total += weight[i]
+    n = cap.shape[0]
+    chunks = (n + _CHUNK - 1) // _CHUNK
+    part = np.zeros((chunks, 2), np.int64)
+    for chunk in prange(chunks):
+        for i in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
+            full[i] = False
+            part[chunk, 0] += weight[i]
+    total = part[:, 0].sum()
     left = np.int64(budget)
     again = True
     while again and total > 0:
-        again = False
-        next_left = left
-        next_total = total
-        for i in range(cap.shape[0]):
-            if weight[i] > 0 and not full[i]:
-                most, _ = muldiv(weight[i], left, total)
-                if cap[i] <= most:
-                    full[i] = True
-                    again = True
-                    next_left -= cap[i]
-                    next_total -= weight[i]
-        left = next_left
-        total = next_total
+        for chunk in prange(chunks):
+            last = min(n, (chunk + 1) * _CHUNK)
+            caps, weights = _newly_full(chunk * _CHUNK, last, cap, weight, left, total, full)
+            part[chunk, 0], part[chunk, 1] = caps, weights
+        left -= part[:, 0].sum()
+        total -= part[:, 1].sum()
+        again = part[:, 1].any()
     return left, total
-
-
-@kernel
-def level(cap, gross, equity, unit, need):
-    """Leverage L, to float64, at which ``Σ clip((gross − L · equity) / unit, 0, cap)`` is the need.
-
-    Parameters
-    ----------
-    cap, gross, equity : int64 (n)
-    unit : float
-        |unit value|.
-    need : int
-        Below the sum of `cap`.
-    """
-    low = 0.0
-    high = 0.0
-    for i in range(cap.shape[0]):
-        high = max(high, gross[i] / equity[i])
-        low = min(low, (gross[i] - cap[i] * unit) / equity[i])
-    low -= 1.0
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if middle <= low or middle >= high:
-            break
-        total = 0.0
-        for i in range(cap.shape[0]):
-            total += min(max((gross[i] - middle * equity[i]) / unit, 0.0), float(cap[i]))
-        if total > need:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
-
-
-@kernel
-def level_shares(gross, equity, leverage, unit, down, rest):
-    """Shares ``(gross − leverage · equity) / unit``: floors and remainders.
-
-    Parameters
-    ----------
-    gross, equity : int64 (n)
-    leverage, unit : float64 pairs
-    down : int64 (n)
-        Written.
-    rest : float64 (n)
-        Written.
-
-    Returns
-    -------
-    bool
-        False where a floor cannot be told from float64 pairs.
-    """
-    for i in range(gross.shape[0]):
-        minus = multiply(leverage, whole(-equity[i]))
-        share = divide(add(whole(gross[i]), minus), unit)
-        floor = np.floor(share[0])
-        over = (share[0] - floor) + share[1]
-        tolerance = 1e-10 + (gross[i] / unit[0]) * 1e-25
-        if over < tolerance or over > 1.0 - tolerance or abs(share[0]) > 4e18:
-            return False
-        down[i] = int(floor)
-        rest[i] = over
-    return True

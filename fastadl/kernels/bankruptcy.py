@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from fastadl.kernels._jit import kernel, parallel
-from fastadl.kernels.account import row_value, split_floor
+from fastadl.kernels.account import row_value, split_floor, wide_margin
 from fastadl.kernels.mark import margin
 from fastadl.kernels.money import release
 from fastadl.kernels.wide import add, divide, muldiv, multiply, whole
@@ -62,29 +62,6 @@ def net_hedges(start, row, slots, rows, pair_lots, pair_pnl):
 
 
 @kernel
-def _wide_margin(notional, instrument, margins, exact):
-    """Margin of a row as a pair of float64, and whether it is sure."""
-    most = margin(notional[0], instrument, margins)
-    slack = 16.0 * _EPSILON * (notional[0] + most)
-    best = (0.0, 0.0)
-    if exact.unit[instrument] == 0:
-        return best, False
-    unit = whole(exact.unit[instrument])
-    for t in range(exact.start[instrument], exact.start[instrument + 1]):
-        if margins.rate[t] * notional[0] - margins.deduction[t] < most - slack:
-            continue
-        if exact.rate_units[t] == 0 and exact.deduction_units[t] == 0:
-            continue
-        if most <= slack:
-            return best, False
-        amount = multiply(notional, whole(exact.rate_units[t]))
-        amount = divide(add(amount, whole(-exact.deduction_units[t])), unit)
-        if amount[0] > best[0] or (amount[0] == best[0] and amount[1] > best[1]):
-            best = amount
-    return best, True
-
-
-@kernel
 def _split(first, last, total, work, by_notional, margins, exact, value):
     """Bankruptcy values of one account's rows; False if that takes unlimited integers."""
     count = last - first
@@ -100,7 +77,7 @@ def _split(first, last, total, work, by_notional, margins, exact, value):
         shortfall = add(shortfall, (-worth[0, i], -worth[1, i]))
         weight[0, i], weight[1, i] = notional
         if not by_notional:
-            needed, sure = _wide_margin(notional, instrument, margins, exact)
+            needed, sure = wide_margin(notional, instrument, margins, exact)
             if not sure:
                 return False
             weight[0, i], weight[1, i] = needed

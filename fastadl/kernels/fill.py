@@ -1,26 +1,36 @@
-"""ADL fills: bankrupt rows walk the ranking (rules R13, R42, R44, R45)."""
+"""ADL fills: bankrupt rows walk the ranking (rules R13, R42, R44, R45, R85, R86)."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import prange
 
 from fastadl.kernels._jit import kernel, parallel
-from fastadl.kernels.account import row_value
-from fastadl.kernels.layout import locate
+from fastadl.kernels.guard import UNCUT, allowed
 from fastadl.kernels.money import close
-from fastadl.kernels.wide import add, ceil_scaled, divide, multiply, whole
+from fastadl.kernels.wide import ceil_scaled, trunc_scaled
 
-__all__ = ["DONE", "FULL", "UNSURE", "Bankrupt", "Fills", "Ranked", "fill"]
+__all__ = [
+    "DONE",
+    "FULL",
+    "SOLVENT",
+    "SOUND",
+    "UNGUARDED",
+    "UNSURE",
+    "Bankrupt",
+    "Fills",
+    "Ranked",
+    "Refusals",
+    "fill",
+]
 
 #: Answers of `fill`.
 DONE, UNSURE, FULL = 0, 1, 2
+#: What no fill may do to its counterparty: nothing is asked; take it below zero (R45), or its health (R86).
+UNGUARDED, SOLVENT, SOUND = 0, 1, 2
 
 _CHUNK = 512
-#: Bound on the relative error of sums, products and quotients of pairs of float64.
-_ROUNDING = 1e-28
 
 
 class Bankrupt(NamedTuple):
@@ -28,8 +38,9 @@ class Bankrupt(NamedTuple):
 
     slot: Any  # int32
     row: Any  # int64
-    lots: Any  # int64   lots to close, unsigned
-    value: Any  # int64   transfer value of all of them, where `whole_value`
+    lots: Any  # int64   lots that `value` is for, unsigned
+    need: Any  # int64   how many of them to close
+    value: Any  # int64   transfer value of all lots, where `whole_value`
     whole_value: Any  # bool    else it is `transfer` unit values a lot
     done: Any  # int64   lots closed so far; written
 
@@ -53,6 +64,15 @@ class Fills(NamedTuple):
     profit: Any  # int64
 
 
+class Refusals(NamedTuple):
+    """One entry per fill that the guard cut; written."""
+
+    bankrupt: Any  # int64   place in Bankrupt
+    candidate: Any  # int64   place in Ranked
+    lots: Any  # int64   asked for and not taken
+    reason: Any  # int64   `guard.BELOW_ZERO` or `guard.HEALTH`
+
+
 @kernel
 def _paid(bankrupt, i, lots, side, transfer):
     """What the first `lots` lots of a bankrupt row are paid, rounded up (rule R13)."""
@@ -62,7 +82,7 @@ def _paid(bankrupt, i, lots, side, transfer):
 
 
 @kernel
-def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
+def fill(bankrupt, ranked, rows, side, transfer, at_entry, guard, margins, exact, place, fills, refusals):
     """Pair bankrupt rows with candidates and move lots and money.
 
     Parameters
@@ -75,59 +95,78 @@ def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
         +1 if the bankrupt rows are worth more the more a lot is worth (the sign of their value).
     transfer : int64 (2)
         Numerator and denominator of the transfer |unit value|.
-    guard : bool
-        Cut fills so that no counterparty ends below zero (rule R45).
+    at_entry : bool
+        Settle each fill at the counterparty's entry value instead (rule R85); unguarded.
+    guard : int
+        `UNGUARDED`, `SOLVENT` or `SOUND`.
+    margins : Margins
     exact : Exact
-    place : int64 (5)
-        Where to go on: bankrupt row, candidate, fills so far, answer for this pair or −1, first candidate
-        with a quota. Written.
+    place : int64 (7)
+        Where to go on: bankrupt row, candidate, fills so far, lots allowed for this pair or −1, first
+        candidate with a quota, why no more are allowed, refusals so far. Written.
     fills : Fills
+    refusals : Refusals
 
     Returns
     -------
     int
-        `DONE`; `UNSURE` when this pair's cut takes unlimited integers; `FULL` when `fills` has no place left
-        (cut candidates may be met again by every bankrupt row).
+        `DONE`; `UNSURE` when this pair's cut takes unlimited integers; `FULL` when `fills` or `refusals` has
+        no place left (cut candidates may be met again by every bankrupt row).
     """
     start = place[2]
+    in_turn = at_entry or guard != UNGUARDED  # a fill depends on what those before it left
     for i in range(place[0], bankrupt.row.shape[0]):
         c = max(place[1], place[4])
-        while c < ranked.row.shape[0] and bankrupt.done[i] < bankrupt.lots[i]:
+        while c < ranked.row.shape[0] and bankrupt.done[i] < bankrupt.need[i]:
             if ranked.quota[c] == 0:
                 if c == place[4]:
                     place[4] += 1
                 c += 1
                 continue
-            lots = min(bankrupt.lots[i] - bankrupt.done[i], ranked.quota[c])
+            if place[2] == fills.lots.shape[0] or (guard and place[6] == refusals.lots.shape[0]):
+                place[0] = i
+                place[1] = c
+                if not in_turn:
+                    _settle(start, place[2], ranked, rows, fills)
+                return FULL
+            lots = min(bankrupt.need[i] - bankrupt.done[i], ranked.quota[c])
             if guard:
-                most = place[3]
+                asked = lots
+                lots = place[3]
+                reason = place[5]
                 place[3] = -1
-                if most < 0:
-                    most = _affordable(bankrupt, i, ranked.slot[c], rows, side, transfer, exact, lots)
-                if most < 0:
+                if lots < 0:
+                    lots, reason = allowed(
+                        bankrupt, i, ranked.slot[c], ranked.row[c], asked, rows, side, transfer,
+                        guard == SOUND, margins, exact,
+                    )  # fmt: skip
+                if lots < 0:
                     place[0] = i
                     place[1] = c
                     return UNSURE
-                lots = min(lots, most)
+                if reason != UNCUT:
+                    n = place[6]
+                    refusals.bankrupt[n] = i
+                    refusals.candidate[n] = c
+                    refusals.lots[n] = asked - lots
+                    refusals.reason[n] = reason
+                    place[6] = n + 1
             if lots > 0:
-                if place[2] == fills.lots.shape[0]:
-                    place[0] = i
-                    place[1] = c
-                    place[3] = lots
-                    if not guard:
-                        _settle(start, place[2], ranked, rows, fills)
-                    return FULL
                 done = bankrupt.done[i]
-                value = _paid(bankrupt, i, done + lots, side, transfer) - (
-                    _paid(bankrupt, i, done, side, transfer) if done > 0 else 0
-                )
+                if at_entry:
+                    held = int(abs(rows.lots[ranked.row[c]]))
+                    value = -trunc_scaled(rows.entry[ranked.row[c]], lots, held)
+                else:
+                    value = _paid(bankrupt, i, done + lots, side, transfer) - (
+                        _paid(bankrupt, i, done, side, transfer) if done > 0 else 0
+                    )
                 n = place[2]
                 fills.bankrupt[n] = i
                 fills.candidate[n] = c
                 fills.lots[n] = lots
                 fills.value[n] = value
                 fills.bankrupt_profit[n] = close(rows, bankrupt.slot[i], bankrupt.row[i], lots, value)
-                if guard:  # the next cut looks at what this fill left
+                if in_turn:
                     fills.profit[n] = close(rows, ranked.slot[c], ranked.row[c], lots, -value)
                 place[2] = n + 1
                 bankrupt.done[i] = done + lots
@@ -135,7 +174,7 @@ def fill(bankrupt, ranked, rows, side, transfer, guard, exact, place, fills):
             c += 1
         place[1] = 0
     place[0] = bankrupt.row.shape[0]
-    if not guard:
+    if not in_turn:
         _settle(start, place[2], ranked, rows, fills)
     return DONE
 
@@ -161,46 +200,3 @@ def _settle(start, stop, ranked, rows, fills):
         while last < stop and fills.candidate[last] == fills.candidate[last - 1]:
             last += 1
         _settle_part(first, last, ranked, rows, fills)
-
-
-@kernel
-def _affordable(bankrupt, i, slot, rows, side, transfer, exact, lots):
-    """Lots the counterparty can pay for and stay above zero, or −1 if that takes unlimited integers."""
-    instrument = rows.leg[bankrupt.row[i]] >> 1
-    all_lots = bankrupt.lots[i]
-    if bankrupt.whole_value[i]:
-        price = whole(bankrupt.value[i])
-    elif transfer[0] == exact.units[instrument] and transfer[1] == exact.per[instrument]:
-        return lots
-    else:
-        price = divide(multiply(whole(side * all_lots), whole(transfer[0])), whole(transfer[1]))
-    worth = row_value(all_lots if rows.lots[bankrupt.row[i]] > 0.0 else -all_lots, instrument, exact)
-    loss = add(price, (-worth[0], -worth[1]))
-    unsure = 1e-9 + (abs(price[0]) + abs(worth[0])) * _ROUNDING
-    if loss[0] <= unsure:
-        return lots if loss[0] < -unsure else -1
-    free = whole(rows.cash[slot] - 1)
-    g = locate(rows.group_slot, slot)
-    width = rows.group_slot[g + 1] - rows.group_slot[g]
-    at = rows.group_row[g] + slot - rows.group_slot[g]
-    size = abs(free[0])
-    for _ in range(rows.group_rows[g]):
-        held = int(rows.lots[at])
-        if held != 0:
-            value = row_value(held, rows.leg[at] >> 1, exact)
-            free = add(free, add(value, whole(-rows.entry[at])))
-            size += abs(value[0]) + abs(float(rows.entry[at]))
-        at += width
-    error = 1e-9 + size * _ROUNDING
-    if abs(free[0]) < error:
-        return -1
-    if free[0] < 0.0:
-        return 0
-    most = divide(multiply(free, whole(all_lots)), loss)
-    if most[0] > float(lots) + 1.0:
-        return lots
-    nearest = np.rint(most[0])
-    tolerance = 1e-9 + error * all_lots / loss[0] + most[0] * unsure / loss[0]
-    if nearest >= 1.0 and abs((most[0] - nearest) + most[1]) < tolerance:
-        return -1
-    return int(np.floor(most[0]))

@@ -110,9 +110,7 @@ def _take_row(work, a, r, fits, left, value, rows, exact, reserve, free):
     side = 1 if work.lots[r] > 0 else -1
     pays, _ = muldiv(value[r], fits, left[r])
     close(rows, work.slot[a], work.row[r], fits, pays)
-    reserve.cash[reserve.currency[instrument]] += take(
-        reserve.lots, reserve.entry, instrument, side, fits, pays
-    )
+    take(reserve, instrument, side, fits, pays)
     left[r] -= fits
     value[r] -= pays
     return add(free, add(whole(-pays), row_value(side * fits, instrument, exact)))

@@ -17,6 +17,7 @@ class Reserve(NamedTuple):
     lots: Any  # int64 (instruments)  signed
     entry: Any  # int64 (instruments)  atoms
     cash: Any  # int64 (currencies)   atoms
+    realized: Any  # int64 (instruments)  atoms of profit since the engine was made
     currency: Any  # int32 (instruments)  currency of each instrument
 
 
@@ -42,21 +43,23 @@ def close(rows, slot, at, closed, value):
 
 
 @kernel
-def take(lots, entry, instrument, side, taken, value):
+def take(reserve, instrument, side, taken, value):
     """The fund or the market takes lots of one side and pays `value` (rule R12).
 
     Parameters
     ----------
-    lots, entry : int64 (instruments)
-        Signed lots and entry value held; written.
+    reserve : Reserve
+        Written.
     instrument, side, taken, value : int
         `side` is +1 or −1, `taken` > 0.
 
     Returns
     -------
     int
-        What its cash changes by: profit realised on an opposite row closed first.
+        Profit realised on an opposite row closed first, which is what its cash changes by.
     """
+    lots = reserve.lots
+    entry = reserve.entry
     held = lots[instrument]
     gained = value - value
     if (held > 0 and side < 0) or (held < 0 and side > 0):
@@ -71,6 +74,8 @@ def take(lots, entry, instrument, side, taken, value):
         value = value - paid
     lots[instrument] += side * taken
     entry[instrument] += value
+    reserve.cash[reserve.currency[instrument]] += gained
+    reserve.realized[instrument] += gained
     return gained
 
 
@@ -91,20 +96,22 @@ def find_rows(rows, slot, leg, row):
 @kernel
 def _take_account(rows, slot, same, opposite, side, taken, value):
     """As `take`, by a trader's account: its opposite row is closed first, the rest opens (rule R77)."""
+    gained = value - value
     if opposite >= 0 and rows.lots[opposite] != 0.0:
         held = int(abs(rows.lots[opposite]))
         closed = min(taken, held)
         paid = trunc_scaled(value, closed, taken)
-        close(rows, slot, opposite, closed, -paid)
+        gained = close(rows, slot, opposite, closed, -paid)
         taken = taken - closed
         value = value - paid
     if taken > 0:
         rows.lots[same] += float(side * taken)
         rows.entry[same] += value
+    return gained
 
 
 @kernel
-def close_rows(rows, slot, row, closed, value, other, reserve, profit):
+def close_rows(rows, slot, row, closed, value, other, reserve, profit, gained):
     """Close parts of rows in order, the other side taking each (rules R10, R12, R77).
 
     Parameters
@@ -119,18 +126,17 @@ def close_rows(rows, slot, row, closed, value, other, reserve, profit):
         Account on the other side and its rows of the same and of the opposite side; −1 for the reserve.
     reserve : Reserve
         Written.
-    profit : int64 (n)
-        Written: realised by the closing account.
+    profit, gained : int64 (n)
+        Written: realised by the closing account, and by the other side.
     """
     for i in range(row.shape[0]):
         side = 1 if rows.lots[row[i]] > 0.0 else -1
         instrument = rows.leg[row[i]] >> 1
         profit[i] = close(rows, slot[i], row[i], closed[i], value[i])
         if other[0, i] < 0:
-            gained = take(reserve.lots, reserve.entry, instrument, side, closed[i], value[i])
-            reserve.cash[reserve.currency[instrument]] += gained
+            gained[i] = take(reserve, instrument, side, closed[i], value[i])
         else:
-            _take_account(rows, other[0, i], other[1, i], other[2, i], side, closed[i], value[i])
+            gained[i] = _take_account(rows, other[0, i], other[1, i], other[2, i], side, closed[i], value[i])
 
 
 @kernel

@@ -1,16 +1,22 @@
-"""Ranking scores, one function each (rule R46). Higher is deleveraged first."""
+"""Ranking scores, one function each (rules R46, R82). Higher is deleveraged first."""
 
 from __future__ import annotations
 
+import dis
+from collections.abc import Callable, Set
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from fastadl.kernels._jit import kernel
 
-__all__ = ["SCORES", "Candidate", "score"]
+__all__ = ["COSTLY", "NEEDS", "SCORES", "Candidate", "mix", "needed", "read_figures", "score"]
 
 
 class Candidate(NamedTuple):
-    """One row on the other side of a bankrupt one, and its account; money in atoms, float64."""
+    """One row on the other side of a bankrupt one, and its account; money in atoms.
+
+    All figures are float64 but `short` and `inverse` (bool) and `seed` (int64).
+    """
 
     lots: Any  # held, unsigned
     short: Any  # bool
@@ -25,6 +31,10 @@ class Candidate(NamedTuple):
     margin: Any
     gross: Any
     one: Any  # atoms of one unit of currency
+    max_leverage: Any  # ml of rule R82, of the row's tier
+    place: Any  # of the account's id among all ids, from 0
+    given: Any  # place of the account in the book as it was given, from 0
+    seed: Any  # seed + (t + 1)·G of rule R82, modulo 2^64, its bits read as signed
 
 
 @kernel
@@ -87,18 +97,98 @@ def size(c):
     return c.lots
 
 
+@kernel
+def bitget_c(c):
+    """Return times leverage; losers and accounts in liquidation zero. Source: Bitget 12560603800805."""
+    if c.profit <= 0.0 or c.equity < c.margin:
+        return 0.0
+    return c.profit / max(c.cost, 1.0) * (c.gross / max(c.equity, 1.0))
+
+
+@kernel
+def gate_2022(c):
+    """Profit times the most leverage the row may have. Source: Gate announcement 28762 (22 November 2022)."""
+    return c.profit * c.max_leverage
+
+
+@kernel
+def kucoin_v1(c):
+    """Opening leverage times return on initial margin. Source: KuCoin support 26686471898009 (old)."""
+    return c.max_leverage * (c.profit / max(c.cost / c.max_leverage, 1.0))
+
+
+@kernel
+def leverage(c):
+    """Gross notional over equity. Source: Ethereal documentation, its first key."""
+    return c.gross / max(c.equity, 1.0)
+
+
+@kernel
+def profit(c):
+    """Unrealised profit. Source: Gate help 22082 (until November 2022); Ethereal, its second key."""
+    return c.profit
+
+
+@kernel
+def low_cash(c):
+    """The lower the balance, the sooner. Source: Ethereal documentation, its third key."""
+    return -c.cash
+
+
+@kernel
+def newest(c):
+    """The larger id, the sooner. Source: Ethereal documentation, its last key."""
+    return c.place
+
+
+@kernel
+def given(c):
+    """In the order of the book. Source: dYdX v4, the store order of an older build."""
+    return -c.given
+
+
+@kernel
+def mix(z):
+    """The finalizer of SplitMix64 on the low 64 bits of `z`.
+
+    Masks stand where bits go right, so that it does not matter what is above them: int64 wraps round, a
+    Python int grows. The factors are those of rule R82 with their bits read as signed.
+    """
+    z = (z ^ ((z >> 30) & 0x3FFFFFFFF)) * -0x40A7B892E31B1A47
+    z = (z ^ ((z >> 27) & 0x1FFFFFFFFF)) * -0x6B2FB644ECCEEE15
+    return z ^ ((z >> 31) & 0x1FFFFFFFF)
+
+
+@kernel
+def random(c):
+    """Uniform in [0, 1), drawn anew in every tick from seed and id. Source: dYdX v4 (its order is random)."""
+    drawn = mix(mix(int(c.seed)) + int(c.place))
+    return ((drawn >> 11) & 0x1FFFFFFFFFFFFF) * 2.0**-53
+
+
+_FUNCTIONS = {
+    "bitmex": bitmex,
+    "binance": binance,
+    "hyperliquid": hyperliquid,
+    "hyperliquid_recovered": hyperliquid_recovered,
+    "okx": okx,
+    "htx": okx,
+    "extended": extended,
+    "profit_ratio": profit_ratio,
+    "size": size,
+    "bitget_a": okx,
+    "bitget_c": bitget_c,
+    "gate_2022": gate_2022,
+    "kucoin_v1": kucoin_v1,
+    "leverage": leverage,
+    "profit": profit,
+    "low_cash": low_cash,
+    "newest": newest,
+    "given": given,
+    "random": random,
+}
 #: Score names, in the order of their numbers.
-SCORES = (
-    "bitmex",
-    "binance",
-    "hyperliquid",
-    "hyperliquid_recovered",
-    "okx",
-    "htx",
-    "extended",
-    "profit_ratio",
-    "size",
-)
+SCORES = tuple(_FUNCTIONS)
 
 
 @kernel
@@ -112,10 +202,63 @@ def score(number, c):
         return hyperliquid(c)
     if number == 3:
         return hyperliquid_recovered(c)
-    if number == 4 or number == 5:
+    if number == 4 or number == 5 or number == 9:
         return okx(c)
     if number == 6:
         return extended(c)
     if number == 7:
         return profit_ratio(c)
-    return size(c)
+    if number == 8:
+        return size(c)
+    if number == 10:
+        return bitget_c(c)
+    if number == 11:
+        return gate_2022(c)
+    if number == 12:
+        return kucoin_v1(c)
+    if number == 13:
+        return leverage(c)
+    if number == 14:
+        return profit(c)
+    if number == 15:
+        return low_cash(c)
+    if number == 16:
+        return newest(c)
+    if number == 17:
+        return given(c)
+    return random(c)
+
+
+# ---------------------------------------------------------------------- what a score reads
+
+#: Figures that are worked out only for scores that read them, as bits of a number.
+COSTLY = {"margin": 1, "row_margin": 2, "symbol_profit": 4, "max_leverage": 8, "place": 16, "given": 16}
+
+
+#: Names of the instruction that loads an argument, by Python version.
+_LOADS = ("LOAD_FAST", "LOAD_FAST_BORROW")
+
+
+def read_figures(function: Callable[..., Any]) -> Set[str] | None:
+    """Names a score reads from its candidate; None if it does anything else with it."""
+    code = function.__code__
+    argument = code.co_varnames[0]
+    found = set()
+    for step, following in pairwise(dis.get_instructions(code)):
+        if argument in (step.argval if isinstance(step.argval, tuple) else (step.argval,)):
+            if not (step.opname in _LOADS and following.opname == "LOAD_ATTR"):
+                return None
+            found.add(following.argval)
+    return found
+
+
+def needed(read: Set[str] | None) -> int:
+    """The bits of `COSTLY` that a score needs, from the names it reads."""
+    bits = 0
+    for name in COSTLY if read is None else read:
+        bits |= COSTLY.get(name, 0)
+    return bits
+
+
+#: Costly figures of each score, in the order of `SCORES`.
+NEEDS = tuple(needed(read_figures(getattr(f, "py_func", f))) for f in _FUNCTIONS.values())

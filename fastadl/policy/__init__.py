@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from fastadl.policy.funding import Fund
 from fastadl.policy.liquidity import Liquidity
-from fastadl.policy.model import CHOICES, AdlPolicy
+from fastadl.policy.model import CHOICES, AdlPolicy, add_preset
+from fastadl.policy.own_score import OwnScore, score
+from fastadl.policy.parameters import PARAMETERS
+from fastadl.policy.side_index import SideIndex, Stake, index_delta
 from fastadl.policy.venues import VENUES, Venue
 
-__all__ = ["CHOICES", "VENUES", "AdlPolicy", "Fund", "Liquidity", "Venue"]
+__all__ = [
+    "CHOICES",
+    "PARAMETERS",
+    "VENUES",
+    "AdlPolicy",
+    "Fund",
+    "Liquidity",
+    "OwnScore",
+    "SideIndex",
+    "Stake",
+    "Venue",
+    "add_preset",
+    "index_delta",
+    "score",
+]

@@ -1,4 +1,4 @@
-"""The insurance fund's cash and the rule that limits what it takes over (rule R27)."""
+"""The insurance fund's cash and what limits its takeovers (rules R27, R89)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,36 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastadl.decimals import exact, plain
 from fastadl.errors import BoundsError, InputError
 from fastadl.policy.model import nearest
 from fastadl.schema import SUM_BOUND
 
-__all__ = ["Amount", "Fund"]
+if TYPE_CHECKING:
+    from fastadl.contracts import Instruments
+
+__all__ = ["Amount", "Fund", "Limit"]
 
 #: A number given exactly: decimal text, integer, Decimal, or a float (its shortest decimal).
 Amount: TypeAlias = str | int | float | Decimal | Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What the fund may lose in one symbol (rule R89); None where nothing is said.
+
+    Attributes
+    ----------
+    max_loss : Fraction, optional
+        By one takeover of one row.
+    daily_share : Fraction, optional
+        In a day, as a share of the fund's equity when the day began.
+    """
+
+    max_loss: Fraction | None
+    daily_share: Fraction | None
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -34,6 +53,11 @@ class Fund:
         In [0, 1]: nor below ``1 - max_drawdown`` of its highest equity within `peak_window`.
     peak_window : int
         Seconds, more than 0.
+    limits : mapping of symbol to mapping, optional
+        ``max_loss``, in units of the currency, is the most that one takeover of one row may cost;
+        ``daily_share``, in [0, 1], what those of a day may, as a share of the equity it began with (R89).
+    daily_share : decimal, optional
+        The same share for all symbols together, and debts paid.
 
     Raises
     ------
@@ -50,6 +74,8 @@ class Fund:
     min_equity: Fraction
     max_drawdown: Fraction | None
     peak_window: int
+    limits: tuple[tuple[str, Limit], ...]
+    daily_share: Fraction | None
 
     def __init__(
         self,
@@ -57,14 +83,19 @@ class Fund:
         min_equity: Amount = "0",
         max_drawdown: Amount | None = None,
         peak_window: int = 28800,
+        limits: Mapping[str, Mapping[str, Amount]] | None = None,
+        daily_share: Amount | None = None,
     ) -> None:
         drawdown = None if max_drawdown is None else number(max_drawdown, ("fund", "max_drawdown"))
         if drawdown is not None and not 0 <= drawdown <= 1:
             raise InputError(("fund", "max_drawdown"), max_drawdown, "give a share from 0 to 1, or null")
+        share = None if daily_share is None else _share(daily_share, ("fund", "daily_share"))
         object.__setattr__(self, "cash", number(cash, ("fund", "cash")))
         object.__setattr__(self, "min_equity", number(min_equity, ("fund", "min_equity")))
         object.__setattr__(self, "max_drawdown", drawdown)
         object.__setattr__(self, "peak_window", _seconds(peak_window))
+        object.__setattr__(self, "limits", () if limits is None else _limits(limits))
+        object.__setattr__(self, "daily_share", share)
 
     @classmethod
     def of(cls, fund: Amount | Mapping[str, Any] | Fund | None) -> Fund:
@@ -75,7 +106,10 @@ class Fund:
             return cls()
         if not isinstance(fund, Mapping):
             return cls(number(fund, ("fund",)))
-        refuse_unknown(fund, ("cash", "min_equity", "max_drawdown", "peak_window"), "fund")
+        refuse_unknown(fund, cls.__match_args__, "fund")
+        for field in ("limits", "daily_share"):
+            if field in fund and fund[field] is None:
+                raise InputError(("fund", field), None, "give a value, or leave it out (rule R89)")
         return cls(**fund)
 
     def cash_atoms(self, decimals: int) -> int:
@@ -96,6 +130,16 @@ class Fund:
             )
         return atoms
 
+    def limit_atoms(self, instruments: Instruments) -> dict[int, Limit]:
+        """Limits by instrument, losses in atoms, exactly; refuses a symbol that does not exist (rule R89)."""
+        found = {}
+        for symbol, limit in self.limits:
+            code = instruments.lookup(symbol, ("fund", "limits", symbol))
+            loss = limit.max_loss
+            atoms = None if loss is None else loss * 10 ** instruments[code].decimals
+            found[code] = Limit(atoms, limit.daily_share)
+        return found
+
 
 def number(value: Any, path: tuple[str, ...]) -> Fraction:
     """The exact number, or an error at its path."""
@@ -103,6 +147,35 @@ def number(value: Any, path: tuple[str, ...]) -> Fraction:
         return exact(value)
     except ValueError as error:
         raise InputError(path, value, str(error)) from None
+
+
+def _share(value: Any, path: tuple[str, ...]) -> Fraction:
+    share = number(value, path)
+    if not 0 <= share <= 1:
+        raise InputError(path, value, "give a share from 0 to 1")
+    return share
+
+
+def _limits(limits: object) -> tuple[tuple[str, Limit], ...]:
+    """Symbol and limit, by symbol; a tuple, so that a fund stays a value."""
+    if not isinstance(limits, Mapping):
+        raise InputError(("fund", "limits"), limits, "give an object of symbol to limits (rule R89)")
+    return tuple((str(symbol), _limit(str(symbol), limits[symbol])) for symbol in sorted(limits, key=str))
+
+
+def _limit(symbol: str, given: object) -> Limit:
+    path = ("fund", "limits", symbol)
+    if not isinstance(given, Mapping):
+        raise InputError(path, given, "give an object with max_loss, daily_share or both (rule R89)")
+    refuse_unknown(given, ("max_loss", "daily_share"), *path)
+    loss = share = None
+    if "max_loss" in given:
+        loss = number(given["max_loss"], (*path, "max_loss"))
+        if loss < 0:
+            raise InputError((*path, "max_loss"), given["max_loss"], "give an amount of 0 or more")
+    if "daily_share" in given:
+        share = _share(given["daily_share"], (*path, "daily_share"))
+    return Limit(loss, share)
 
 
 def _seconds(value: object) -> int:
@@ -113,8 +186,8 @@ def _seconds(value: object) -> int:
     return int(value)
 
 
-def refuse_unknown(mapping: Mapping[str, Any], known: tuple[str, ...], name: str) -> None:
+def refuse_unknown(mapping: Mapping[str, Any], known: tuple[str, ...], *path: str) -> None:
     """Refuse a key that is not known."""
     for key in mapping:
         if key not in known:
-            raise InputError((name, str(key)), mapping[key], f"no such field{nearest(key, known)}")
+            raise InputError((*path, str(key)), mapping[key], f"no such field{nearest(key, known)}")

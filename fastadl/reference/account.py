@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "equity",
     "evaluate",
+    "exposure",
     "gross",
     "maintenance_margin",
     "profit",
@@ -62,6 +63,22 @@ def gross(rows: Rows, slot: int, units: Sequence[Fraction]) -> Fraction:
     return sum(
         (abs(row_value(row.lots, row.instrument, units)) for row in open_rows(rows, slot)), Fraction(0)
     )
+
+
+def exposure(
+    rows: Rows,
+    slot: int,
+    units: Sequence[Fraction],
+    instruments: Instruments,
+    betas: Mapping[str, Fraction],
+) -> Fraction:
+    """What an account's longs are worth beyond its shorts, each symbol times its beta, or 1 (rule R84)."""
+    total = Fraction(0)
+    for row in open_rows(rows, slot):
+        value = abs(row_value(row.lots, row.instrument, units))
+        beta = betas.get(instruments.symbols[row.instrument], 1)
+        total += beta * (value if row.lots > 0 else -value)
+    return total
 
 
 def maintenance_margin(

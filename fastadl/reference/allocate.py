@@ -1,4 +1,4 @@
-"""Quotas: how many lots each candidate gives, as exact shares (rules R16, R43)."""
+"""Quotas: how many lots each candidate gives, as exact shares (rules R16, R43, R84)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
 
-from fastadl.schema import Int64Array
+from fastadl.schema import Int64Array, IntArray
 
-__all__ = [
-    "at_level",
-    "largest_remainder",
-    "leverage_shares",
-    "shares",
-    "threshold_shares",
-    "whole_positions",
-]
+__all__ = ["largest_remainder", "places", "shares", "take", "threshold_shares", "whole_positions"]
 
 
 def largest_remainder(shares: Sequence[Fraction]) -> list[int]:
@@ -46,6 +39,19 @@ def shares(budget: int, weight: Int64Array, total: int, down: Int64Array, rest: 
         rest[i] = (share - floor(share)) * total
 
 
+def take(first: Int64Array, tie: IntArray, lots: Int64Array, need: int, out: Int64Array) -> None:
+    """What each gives if they give all they have, by (first, tie) from below, until the need is met."""
+    for i in sorted(range(len(first)), key=lambda i: (first[i], tie[i])):
+        out[i] = min(int(lots[i]), need)
+        need -= int(out[i])
+
+
+def places(key: Int64Array, tie: IntArray, chosen: Int64Array, out: Int64Array) -> None:
+    """Places, from 0, of some candidates among all when these are ordered by (key, tie)."""
+    order = sorted(range(len(key)), key=lambda i: (key[i], tie[i]))
+    out[:] = [order.index(int(i)) for i in chosen]
+
+
 def threshold_shares(cap: Sequence[int], weight: Sequence[int], budget: int) -> list[Fraction]:
     """Exact ``min(cap, τ · weight)`` that add up to `budget`; `weight` positive, `budget` within reach."""
     order = sorted(range(len(cap)), key=lambda j: Fraction(cap[j], weight[j]))
@@ -59,47 +65,3 @@ def threshold_shares(cap: Sequence[int], weight: Sequence[int], budget: int) -> 
         left -= cap[j]
         total -= weight[j]
     return shares
-
-
-def at_level(
-    level: Fraction, cap: Sequence[int], gross: Sequence[int], equity: Sequence[int], unit: Fraction
-) -> list[Fraction]:
-    """Lots each gives until its leverage is down to a level (rule R43 ``leverage_fill``)."""
-    return [
-        min(max((g - level * e) / unit, Fraction(0)), Fraction(c))
-        for c, g, e in zip(cap, gross, equity, strict=True)
-    ]
-
-
-def leverage_shares(
-    cap: Sequence[int], gross: Sequence[int], equity: Sequence[int], unit: Fraction, need: int
-) -> list[Fraction]:
-    """Exact shares that bring the most levered accounts down to one leverage (rule R43 ``leverage_fill``).
-
-    Parameters
-    ----------
-    cap, gross, equity : sequences of int
-        `equity` at least 1.
-    unit : Fraction
-        |unit value|.
-    need : int
-        Below the sum of `cap`.
-    """
-
-    def given(level: Fraction) -> list[Fraction]:
-        return at_level(level, cap, gross, equity, unit)
-
-    corners: set[Fraction] = {Fraction(g, e) for g, e in zip(gross, equity, strict=True)}
-    corners |= {(g - c * unit) / e for c, g, e in zip(cap, gross, equity, strict=True)}
-    points = sorted(corners)
-    low, high = 0, len(points) - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if sum(given(points[middle])) >= need:
-            low = middle
-        else:
-            high = middle
-    most = sum(given(points[low]), Fraction(0))
-    least = sum(given(points[high]), Fraction(0))
-    share = (most - need) / (most - least) if most != least else Fraction(0)
-    return given(points[low] + share * (points[high] - points[low]))

@@ -1,83 +1,76 @@
-"""ADL fills: bankrupt rows walk the ranking (rules R13, R42, R44, R45)."""
+"""ADL fills: bankrupt rows walk the ranking (rules R13, R42, R44, R45, R85, R86)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastadl.kernels.fill import Fills
-from fastadl.reference.account import equity
+from fastadl.contracts import Instruments
+from fastadl.kernels.fill import SOUND, UNGUARDED, Fills, Refusals
+from fastadl.kernels.guard import UNCUT
+from fastadl.reference.guard import allowed
 from fastadl.reference.money import close
+from fastadl.reference.wide import trunc_scaled
+from fastadl.schema import Int64Array
 
 if TYPE_CHECKING:
     from fastadl.kernels.fill import Bankrupt, Ranked
     from fastadl.kernels.layout import Rows
 
-__all__ = ["affordable", "fill"]
-
-
-def affordable(
-    bankrupt: Bankrupt, i: int, rows: Rows, slot: int, transfer: Fraction, units: Sequence[Fraction]
-) -> int:
-    """Lots a counterparty can close against a bankrupt row and stay above zero (rule R45).
-
-    Parameters
-    ----------
-    bankrupt : Bankrupt
-    i : int
-        The bankrupt row.
-    rows : Rows
-    slot : int
-        The counterparty.
-    transfer : Fraction
-        Transfer unit value, where the row's value is not whole.
-    units : sequence of Fraction
-        Exact unit values at mark, by instrument.
-    """
-    at, lots = int(bankrupt.row[i]), int(bankrupt.lots[i])
-    signed = lots if rows.lots[at] > 0 else -lots
-    price = Fraction(int(bankrupt.value[i])) if bankrupt.whole_value[i] else signed * transfer
-    worth = signed * units[int(rows.leg[at]) >> 1]
-    if price <= worth:
-        return lots
-    free = equity(rows, slot, units) - 1
-    return min(lots, floor(free * lots / (price - worth))) if free >= 0 else 0
+__all__ = ["fill"]
 
 
 def fill(
-    bankrupt: Bankrupt, ranked: Ranked, rows: Rows, transfer: Fraction, units: Sequence[Fraction] | None
-) -> Fills:
-    """Pair bankrupt rows with candidates and move lots and money (rules R13, R42, R45).
+    bankrupt: Bankrupt,
+    ranked: Ranked,
+    rows: Rows,
+    transfer: Fraction,
+    at_entry: bool,
+    guard: int,
+    units: Sequence[Fraction],
+    instruments: Instruments,
+) -> tuple[Fills, Refusals]:
+    """Pair bankrupt rows with candidates and move lots and money (rules R13, R42, R45, R85, R86).
 
     Parameters
     ----------
-    bankrupt, ranked, rows : as in `fastadl.kernels.fill.fill`
-        Written.
+    bankrupt, ranked, rows, at_entry, guard : as in `fastadl.kernels.fill.fill`
+        The first three are written.
     transfer : Fraction
         Transfer unit value, where a row's value is not whole.
-    units : sequence of Fraction, optional
-        Exact unit values at mark; given when no counterparty may end below zero.
+    units : sequence of Fraction
+        Exact unit values at mark.
+    instruments : Instruments
     """
-    fills = []
+    fills, refusals = [], []
     for i in range(len(bankrupt.row)):
         at, all_lots = int(bankrupt.row[i]), int(bankrupt.lots[i])
         side = 1 if rows.lots[at] > 0 else -1
-        total = int(bankrupt.value[i]) if bankrupt.whole_value[i] else side * all_lots * transfer
+        total = Fraction(int(bankrupt.value[i])) if bankrupt.whole_value[i] else side * all_lots * transfer
         for c in range(len(ranked.row)):
-            done = int(bankrupt.done[i])
-            lots = min(all_lots - done, int(ranked.quota[c]))
-            if units is not None and lots > 0:
-                lots = min(lots, affordable(bankrupt, i, rows, int(ranked.slot[c]), transfer, units))
+            slot, row, done = int(ranked.slot[c]), int(ranked.row[c]), int(bankrupt.done[i])
+            lots = asked = min(int(bankrupt.need[i]) - done, int(ranked.quota[c]))
+            if guard != UNGUARDED and asked > 0:
+                under = instruments if guard == SOUND else None
+                lots, reason = allowed(bankrupt, i, slot, row, asked, rows, transfer, units, under)
+                if reason != UNCUT:
+                    refusals.append((i, c, asked - lots, reason))
             if lots <= 0:
                 continue
-            value = ceil(Fraction(total) * (done + lots) / all_lots) - ceil(Fraction(total) * done / all_lots)
+            value = ceil(total * (done + lots) / all_lots) - ceil(total * done / all_lots)
+            if at_entry:
+                value = -trunc_scaled(int(rows.entry[row]), lots, abs(int(rows.lots[row])))
             lost = close(rows, int(bankrupt.slot[i]), at, lots, value)
-            won = close(rows, int(ranked.slot[c]), int(ranked.row[c]), lots, -value)
+            won = close(rows, slot, row, lots, -value)
             fills.append((i, c, lots, value, lost, won))
             bankrupt.done[i] += lots
             ranked.quota[c] -= lots
-    return Fills(*np.array(fills, np.int64).reshape(-1, 6).T.copy())
+    return Fills(*_columns(fills, 6)), Refusals(*_columns(refusals, 4))
+
+
+def _columns(entries: Sequence[tuple[int, ...]], width: int) -> Int64Array:
+    return np.array(entries, np.int64).reshape(-1, width).T.copy()

@@ -74,7 +74,7 @@ def takeover(
             if fits > 0:
                 pays = total * fits // lots
                 close(rows, slot, int(work.row[r]), fits, pays)
-                reserve.cash[currency] += take(reserve.lots, reserve.entry, instrument, side, fits, pays)
+                take(reserve, instrument, side, fits, pays)
                 left[r], value[r], taken[r] = lots - fits, total - pays, fits
                 room += side * fits * units[instrument] - pays
         debt = -int(rows.cash[slot])

@@ -31,15 +31,18 @@ def close(rows: Rows, slot: int, at: int, closed: int, value: int) -> int:
     return profit
 
 
-def take(lots: Int64Array, entry: Int64Array, instrument: int, side: int, taken: int, value: int) -> int:
-    """The fund or the market takes lots of one side for `value`; returns what its cash gains (rule R12)."""
-    held = int(lots[instrument])
+def take(reserve: Reserve, instrument: int, side: int, taken: int, value: int) -> int:
+    """The fund or the market takes lots of one side for `value`; returns what it realises (rule R12)."""
+    held = int(reserve.lots[instrument])
     closed = min(taken, abs(held)) if held * side < 0 else 0
     paid = trunc_scaled(value, closed, taken)
-    released = trunc_scaled(int(entry[instrument]), closed, abs(held)) if closed else 0
-    lots[instrument] = held + side * taken
-    entry[instrument] += value - paid - released
-    return -paid - released
+    released = trunc_scaled(int(reserve.entry[instrument]), closed, abs(held)) if closed else 0
+    reserve.lots[instrument] = held + side * taken
+    reserve.entry[instrument] += value - paid - released
+    gained = -paid - released
+    reserve.cash[reserve.currency[instrument]] += gained
+    reserve.realized[instrument] += gained
+    return gained
 
 
 def find_rows(rows: Rows, slot: IntArray, leg: IntArray, row: Int64Array) -> None:
@@ -57,6 +60,7 @@ def close_rows(
     other: Int64Array,
     reserve: Reserve,
     profit: Int64Array,
+    gained: Int64Array,
 ) -> None:
     """Close parts of rows in order, the other side taking each (rules R10, R12, R77)."""
     for i, at in enumerate(row):
@@ -65,13 +69,11 @@ def close_rows(
         profit[i] = close(rows, int(slot[i]), int(at), lots, worth)
         who, same, opposite = (int(part) for part in other[:, i])
         if who < 0:
-            gained = take(reserve.lots, reserve.entry, instrument, side, lots, worth)
-            reserve.cash[reserve.currency[instrument]] += gained
+            gained[i] = take(reserve, instrument, side, lots, worth)
             continue
         owed = min(lots, abs(int(rows.lots[opposite]))) if opposite >= 0 else 0
         paid = trunc_scaled(worth, owed, lots)
-        if owed:
-            close(rows, who, opposite, owed, -paid)
+        gained[i] = close(rows, who, opposite, owed, -paid) if owed else 0
         if lots > owed:
             rows.lots[same] += side * (lots - owed)
             rows.entry[same] += worth - paid

@@ -1,4 +1,4 @@
-"""Ranking scores as rule R46 writes them; NumPy's float64, so that a division by zero is an infinity."""
+"""Ranking scores as rules R46 and R82 write them; in float64 of NumPy, so that x/0 is an infinity."""
 
 from __future__ import annotations
 
@@ -9,15 +9,27 @@ if TYPE_CHECKING:
 
 __all__ = [
     "binance",
+    "bitget_c",
     "bitmex",
     "extended",
+    "gate_2022",
+    "given",
     "hyperliquid",
     "hyperliquid_recovered",
+    "kucoin_v1",
+    "leverage",
+    "low_cash",
+    "mix",
+    "newest",
     "okx",
+    "profit",
     "profit_ratio",
+    "random",
     "score",
     "size",
 ]
+
+_ALL_BITS = (1 << 64) - 1
 
 
 def profit_ratio(c: Candidate) -> float:
@@ -70,6 +82,61 @@ def size(c: Candidate) -> float:
     return float(c.lots)
 
 
+def bitget_c(c: Candidate) -> float:
+    """``roi · L`` with ``L = gross / E⁺``; 0 if ``profit ≤ 0`` or ``equity < MM``."""
+    return 0.0 if c.profit <= 0 or c.equity < c.margin else profit_ratio(c) * leverage(c)
+
+
+def gate_2022(c: Candidate) -> float:
+    """``profit · ml``."""
+    return float(c.profit * c.max_leverage)
+
+
+def kucoin_v1(c: Candidate) -> float:
+    """``ml · (profit / max(|entry value| / ml, 1 atom))``."""
+    return float(c.max_leverage * (c.profit / max(c.cost / c.max_leverage, 1.0)))
+
+
+def leverage(c: Candidate) -> float:
+    """``gross / E⁺``."""
+    return float(c.gross / max(c.equity, 1.0))
+
+
+def profit(c: Candidate) -> float:
+    """Profit of the row."""
+    return float(c.profit)
+
+
+def low_cash(c: Candidate) -> float:
+    """``−cash``."""
+    return -float(c.cash)
+
+
+def newest(c: Candidate) -> float:
+    """Place of the account's id among all ids."""
+    return float(c.place)
+
+
+def given(c: Candidate) -> float:
+    """Minus the place of the account in the book."""
+    return -float(c.given)
+
+
+def mix(z: int) -> int:
+    """``mix`` of rule R82, from 0 to 2^64 − 1."""
+    z &= _ALL_BITS
+    z ^= z >> 30
+    z = z * 0xBF58476D1CE4E5B9 & _ALL_BITS
+    z ^= z >> 27
+    z = z * 0x94D049BB133111EB & _ALL_BITS
+    return z ^ z >> 31
+
+
+def random(c: Candidate) -> float:
+    """``⌊h / 2^11⌋ · 2^−53`` with ``h = mix(mix(seed + (t + 1)·G) + i)``."""
+    return (mix(mix(int(c.seed)) + int(c.place)) >> 11) * 2.0**-53
+
+
 _BY_NUMBER = (
     bitmex,
     binance,
@@ -80,6 +147,16 @@ _BY_NUMBER = (
     extended,
     profit_ratio,
     size,
+    okx,
+    bitget_c,
+    gate_2022,
+    kucoin_v1,
+    leverage,
+    profit,
+    low_cash,
+    newest,
+    given,
+    random,
 )
 
 

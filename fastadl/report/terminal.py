@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Number", "checks", "money", "print_result", "table"]
+__all__ = ["Number", "checks", "money", "print_result", "table", "tick_lists"]
 
 #: One row of a list of rule R71.
 Entry: TypeAlias = dict[str, Any]
@@ -112,11 +112,17 @@ def _tick(tick: Entry) -> Iterator[RenderableType]:
     yield Text("Marks: " + "  ".join(f"{symbol} {price}" for symbol, price in tick["marks"].items()) + "\n")
     if not tick["liquidations"]:
         yield Text("Every account meets its maintenance margin.\n", style="green")
-        return
-    yield from _detected_and_closed(tick)
-    yield from _fund(tick)
+    yield from tick_lists(tick)
+
+
+def tick_lists(tick: Entry) -> Iterator[RenderableType]:
+    """The lists of a tick that have entries, as tables, in the order of the waterfall."""
+    if tick["liquidations"]:
+        yield from _detected_and_closed(tick)
+        yield from _fund(tick)
     yield from _deleveraged(tick)
-    yield _uncovered(tick["uncovered"])
+    if tick["liquidations"]:
+        yield _uncovered(tick["uncovered"])
 
 
 def _detected_and_closed(tick: Entry) -> Iterator[RenderableType]:
@@ -165,12 +171,14 @@ def _deleveraged(tick: Entry) -> Iterator[RenderableType]:
         _REALIZED,
         ("score", _field("score")),
     ]
-    for (symbol, side), fills in groupby(tick["adl_fills"], key=lambda fill: (fill["symbol"], fill["side"])):
+    for (symbol, side), group in groupby(tick["adl_fills"], key=lambda fill: (fill["symbol"], fill["side"])):
+        fills = list(group)
         other = "shorts" if side == "long" else "longs"
-        yield table(f"Auto-deleveraged: {symbol} {other} close against bankrupt {side}s", columns, fills)
+        against = "the pool" if fills[0]["bankrupt"] == "fund" else f"bankrupt {side}s"
+        yield table(f"Auto-deleveraged: {symbol} {other} close against {against}", columns, fills)
     if tick["socialized"]:
         yield table(
-            "Losses charged in cash to winners",
+            "Losses charged in cash",
             [
                 _ROW[0],
                 ("", lambda entry: "pays" if entry["amount"].startswith("-") else "receives"),

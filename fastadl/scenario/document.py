@@ -68,6 +68,7 @@ class _Position(_Fields, frozen=True):
 
 class _Tick(_Fields, frozen=True):
     marks: dict[str, Any]
+    oracle: dict[str, Any] | UnsetType = UNSET
     time: Annotated[int, Meta(ge=0, le=SUM_BOUND)] | UnsetType = UNSET
 
 

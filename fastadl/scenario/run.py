@@ -20,6 +20,7 @@ from fastadl.decimals import plain
 from fastadl.engine import Engine, Report
 from fastadl.engine.prices import given_prices, nearest_units
 from fastadl.engine.results import Tick
+from fastadl.engine.settings import checked_funds
 from fastadl.errors import BoundsError, InputError
 from fastadl.policy import AdlPolicy, Fund, Liquidity
 from fastadl.scenario import document, text
@@ -34,10 +35,11 @@ Progress = Callable[[int, int], object]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One tick of a scenario: its time in seconds, and the exact new marks by symbol."""
+    """One tick of a scenario: its time in seconds, and the exact new marks and oracle prices by symbol."""
 
     time: int
     marks: Mapping[str, Fraction]
+    oracle: Mapping[str, Fraction]
 
 
 class Scenario:
@@ -145,13 +147,14 @@ class Scenario:
         self.fund.min_equity_atoms(self.decimals)
         columns = io.tables(*document.tables(content), currency=self.currency, decimals=self.decimals)
         self.book = Book._from_columns(*columns)
+        checked_funds(self.book, self.fund, self.policy)
         self.liquidity = Liquidity.of(content.liquidity)
         if self.liquidity is not None:
             self.liquidity.depth_lots(self.book.instruments)
         instruments, _, rows = self.book.columns()
         self._most_lots = np.zeros(len(instruments), np.int64)
         np.maximum.at(self._most_lots, rows.instrument, np.abs(rows.lots))
-        self._marks({item.symbol: item.mark for item in instruments if item.mark is not None}, None)
+        self._prices({item.symbol: item.mark for item in instruments if item.mark is not None}, ())
         self.steps = tuple(self._steps(content))
 
     def _steps(self, content: document.Document) -> Iterator[Step]:
@@ -163,19 +166,18 @@ class Scenario:
                         ("ticks", i, "time"), tick.time, f"times do not fall: give {time} or more"
                     )
                 time = tick.time
-            marks = self._marks(tick.marks, i)
+            marks = self._prices(tick.marks, ("ticks", i, "marks"))
             if i == 0:
                 self._refuse_unmarked(marks)
-            yield Step(time, marks)
+            spoken = {} if tick.oracle is UNSET else tick.oracle
+            yield Step(time, marks, self._prices(spoken, ("ticks", i, "oracle")))
 
-    def _marks(self, given: Mapping[str, Any], tick: int | None) -> dict[str, Fraction]:
-        """Marks by symbol, exactly: those of a tick, or the instruments' own."""
+    def _prices(self, given: Mapping[str, Any], path: text.Path) -> dict[str, Fraction]:
+        """Prices by symbol, exactly: those of a tick at `path`, or without a path the instruments' own."""
         instruments = self.book.instruments
 
         def place(symbol: str) -> text.Path:
-            if tick is None:
-                return ("instruments", instruments.code[symbol], "mark")
-            return ("ticks", tick, "marks", symbol)
+            return (*path, symbol) if path else ("instruments", instruments.code[symbol], "mark")
 
         try:
             prices = given_prices(instruments, given)
@@ -228,9 +230,11 @@ class Run:
         for number in range(len(self._ticks), len(self)):
             step = self.scenario.steps[number]
             try:
-                report = self.engine.tick(step.marks, time=step.time)
+                report = self.engine.tick(step.marks, time=step.time, oracle=step.oracle or None)
             except InputError as error:
-                path = ("ticks", number, *(("marks", *error.path[1:]) if error.path[0] == "prices" else ()))
+                names = {"prices": "marks", "oracle": "oracle"}
+                name = names.get(str(error.path[0])) if error.path else None
+                path = ("ticks", number, *((name, *error.path[1:]) if name else ()))
                 raise _located(type(error)(path, error.value, error.remedy), self.scenario.file) from None
             self._reports.append(report)
             self._marks |= step.marks
@@ -275,7 +279,8 @@ class Run:
 
     def _tick(self, number: int, time: int, report: Report) -> dict[str, Any]:
         marks = {symbol: plain(price) for symbol, price in self._marks.items()}
-        return {"tick": number, "time": time, "marks": marks, **self._printer.lists(report)}
+        lists = self._printer.lists(report, self.scenario.policy)
+        return {"tick": number, "time": time, "marks": marks, **lists}
 
     def _stacked(self, name: str) -> pl.DataFrame:
         reports = self._reports or [Report(Tick(0, 0, 1), self.engine.book, "none")]  # for its columns

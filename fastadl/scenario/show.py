@@ -11,6 +11,7 @@ import polars as pl
 from fastadl.book import Book
 from fastadl.contracts import Instrument
 from fastadl.decimals import fixed, json_number, places_of, significant
+from fastadl.policy import AdlPolicy
 from fastadl.schema import FUND, MARKET, RESERVED, Int64Array, IntArray
 
 __all__ = ["LISTS", "Printer"]
@@ -32,6 +33,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     ),
     "socialized": ("account", "amount"),
     "uncovered": ("account", "amount", "open"),
+    "refused": ("account", "bankrupt", "symbol", "side", "qty", "reason"),
 }
 
 _MONEY = frozenset(
@@ -55,9 +57,13 @@ class Printer:
         self.decimals = decimals
         self._places = {item.symbol: places_of(item.lot) or 0 for item in book.instruments}
 
-    def lists(self, report: object) -> dict[str, list[dict[str, Any]]]:
-        """The nine lists of one tick."""
-        return {name: self._entries(getattr(report, name), keys) for name, keys in LISTS.items()}
+    def lists(self, report: object, policy: AdlPolicy) -> dict[str, list[dict[str, Any]]]:
+        """The lists of one tick; who was refused only under guard `health` (rule R86)."""
+        return {
+            name: self._entries(getattr(report, name), keys)
+            for name, keys in LISTS.items()
+            if name != "refused" or policy.guard == "health"
+        }
 
     def money(self, atoms: int) -> str:
         """Atoms as currency."""

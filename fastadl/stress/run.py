@@ -21,7 +21,7 @@ from fastadl.contracts import Instruments
 from fastadl.decimals import fixed, plain
 from fastadl.engine import Checks, Engine, Report
 from fastadl.errors import InputError
-from fastadl.policy import CHOICES, AdlPolicy, Fund, Liquidity
+from fastadl.policy import AdlPolicy, Fund, Liquidity
 from fastadl.scenario import write_result
 from fastadl.stress import brackets, prices
 from fastadl.stress.prices import Path, asset_of
@@ -228,7 +228,7 @@ class StressResult:
                 "open_interest": fixed(self.open_interest, 6),
             },
             "path": {"source": self.path.source, "symbols": list(self.path.symbols)},
-            "policy": {choice: getattr(self.policy, choice) for choice in CHOICES},
+            "policy": self.policy.choices(),
             "fund": plain(self.fund.cash),
             "steps": steps,
             "accounts": self.distinct,

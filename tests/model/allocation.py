@@ -1,28 +1,37 @@
-"""R43: how many lots each candidate gives."""
+"""R43, R84: how many lots each candidate gives."""
 
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
-from model.exact import Exact, largest_remainders
+from model.exact import Exact, floor, largest_remainders
+from model.policy import Policy
 from model.ranking import Candidate
 
+Quotas = dict[str, int]
 
-def quotas(allocation: str, need: int, candidates: Sequence[Candidate]) -> dict[str, int]:
+
+def quotas(policy: Policy, need: int, candidates: Sequence[Candidate]) -> Quotas:
     """Lots by account id, for candidates in rank order."""
+    allocation = policy["allocation"]
     if allocation == "queue":
         return {candidate.account: candidate.lots for candidate in candidates}
     if allocation == "whole":
         return whole(need, candidates)
-    given: dict[str, int] = {}
-    for adl_tier in sorted({candidate.adl_tier for candidate in candidates}):
-        tier = [candidate for candidate in candidates if candidate.adl_tier == adl_tier]
-        shared = share_tier(allocation, need, tier)
+    given: Quotas = {}
+    for number in sorted({candidate.tier for candidate in candidates}):
+        tier = [candidate for candidate in candidates if candidate.tier == number]
+        if allocation == "capped_pro_rata":
+            shared = capped_by_size(need, tier, policy["max_share"])
+        else:
+            shared = share_tier(policy, need, tier)
         need -= sum(shared.values())
         given |= shared
     return given
 
 
-def whole(need: int, candidates: Sequence[Candidate]) -> dict[str, int]:
+def whole(need: int, candidates: Sequence[Candidate]) -> Quotas:
     given = {}
     for candidate in candidates:
         given[candidate.account] = candidate.lots if candidate.lots <= need else 0
@@ -30,34 +39,50 @@ def whole(need: int, candidates: Sequence[Candidate]) -> dict[str, int]:
     return given
 
 
-def share_tier(allocation: str, need: int, tier: Sequence[Candidate]) -> dict[str, int]:
-    """The last three rows of the table, within one tier."""
+def share_tier(policy: Policy, need: int, tier: Sequence[Candidate]) -> Quotas:
+    """Within one tier."""
     if need >= sum(candidate.lots for candidate in tier):
         return {candidate.account: candidate.lots for candidate in tier}
     if need == 0:
         return {candidate.account: 0 for candidate in tier}
-    if allocation == "pro_rata_size":
-        return by_size(need, tier)
-    if allocation == "pro_rata_profit":
-        return by_profit(need, tier)
-    return by_leverage(need, tier)
+    shares: dict[str, Callable[[], Quotas]] = {
+        "pro_rata_size": lambda: by_size(need, tier),
+        "pro_rata_profit": lambda: by_weight(need, tier, {c.account: max(0, c.profit) for c in tier}),
+        "pro_rata_equity": lambda: by_weight(need, tier, {c.account: max(0, c.equity) for c in tier}),
+        "risk_aware": lambda: by_weight(need, tier, whole_weights(tier, lambda c: risk(policy, c))),
+        "quadratic_projection": lambda: by_weight(need, tier, whole_weights(tier, gain)),
+        "leverage_fill": lambda: by_level(need, tier),
+        "factor_fill": lambda: by_level(need, [by_factor(candidate) for candidate in tier]),
+        "min_max": lambda: by_largest_share(need, tier),
+    }
+    return shares[policy["allocation"]]()
 
 
-def by_size(need: int, tier: Sequence[Candidate]) -> dict[str, int]:
+def by_size(need: int, tier: Sequence[Candidate]) -> Quotas:
     total = sum(candidate.lots for candidate in tier)
     return largest_remainders(need, {c.account: Fraction(need * c.lots, total) for c in tier})
 
 
-def by_profit(need: int, tier: Sequence[Candidate]) -> dict[str, int]:
-    winners = [candidate for candidate in tier if candidate.profit > 0]
-    others = [candidate for candidate in tier if candidate.profit <= 0]
-    winning_lots = sum(candidate.lots for candidate in winners)
-    if need > winning_lots:
-        closed = {candidate.account: candidate.lots for candidate in winners}
-        return closed | by_size(need - winning_lots, others)
-    caps = {candidate.account: candidate.lots for candidate in winners}
-    weights = {candidate.account: candidate.profit for candidate in winners}
-    return {c.account: 0 for c in others} | largest_remainders(need, capped_shares(need, caps, weights))
+def capped_by_size(need: int, tier: Sequence[Candidate], max_share: Fraction) -> Quotas:
+    """R84: nobody gives more than a share of what he holds."""
+    most = {candidate.account: floor(max_share * candidate.lots) for candidate in tier}
+    caps = {key: cap for key, cap in most.items() if cap > 0}
+    weights = {candidate.account: candidate.lots for candidate in tier if candidate.account in caps}
+    total = min(need, sum(caps.values()))
+    return dict.fromkeys(most, 0) | largest_remainders(total, capped_shares(total, caps, weights))
+
+
+def by_weight(need: int, tier: Sequence[Candidate], weights: Mapping[str, int]) -> Quotas:
+    """min(cap, tau * weight); those without weight come last, by size."""
+    first = [candidate for candidate in tier if weights[candidate.account] > 0]
+    others = [candidate for candidate in tier if weights[candidate.account] == 0]
+    first_lots = sum(candidate.lots for candidate in first)
+    if need > first_lots:
+        closed = {candidate.account: candidate.lots for candidate in first}
+        return closed | by_size(need - first_lots, others)
+    caps = {candidate.account: candidate.lots for candidate in first}
+    shares = capped_shares(need, caps, {key: weights[key] for key in caps})
+    return {c.account: 0 for c in others} | largest_remainders(need, shares)
 
 
 def capped_shares(total: int, caps: Mapping[str, int], weights: Mapping[str, int]) -> dict[str, Exact]:
@@ -73,7 +98,37 @@ def capped_shares(total: int, caps: Mapping[str, int], weights: Mapping[str, int
     return dict(caps)
 
 
-def by_leverage(need: int, tier: Sequence[Candidate]) -> dict[str, int]:
+def whole_weights(tier: Sequence[Candidate], figure: Callable[[Candidate], float]) -> dict[str, int]:
+    """R84, weights from f: 40 bits of each figure in relation to the largest."""
+    figures = {candidate.account: figure(candidate) for candidate in tier}
+    largest = max(figures.values())
+    if largest <= 0:
+        return dict.fromkeys(figures, 0)
+    return {key: floor(value / largest * 2.0**40) for key, value in figures.items()}
+
+
+def risk(policy: Policy, candidate: Candidate) -> float:
+    excess = candidate.leverage - float(policy["min_leverage"])
+    if excess <= 0:
+        return 0.0
+    product = 1.0
+    for _ in range(policy["exponent"]):
+        product = product * excess
+    return float(candidate.lots) * product
+
+
+def gain(candidate: Candidate) -> float:
+    return float(candidate.lots) * max(candidate.row_profit, 0.0)
+
+
+def by_factor(candidate: Candidate) -> Candidate:
+    """R84: net exposure to the factor in place of gross."""
+    return replace(
+        candidate, gross=candidate.exposure, unit_notional=candidate.beta * candidate.unit_notional
+    )
+
+
+def by_level(need: int, tier: Sequence[Candidate]) -> Quotas:
     level = leverage_level(need, tier)
     return largest_remainders(need, {c.account: excess_lots(c, level) for c in tier})
 
@@ -97,3 +152,41 @@ def leverage_level(need: int, tier: Sequence[Candidate]) -> Fraction:
     low = max(kink for kink in kinks if given(kink) >= need)
     high = min(kink for kink in kinks if given(kink) < need)
     return low + (high - low) * (given(low) - need) / (given(low) - given(high))
+
+
+def by_largest_share(need: int, tier: Sequence[Candidate]) -> Quotas:
+    """R84, `min_max`; lots by the billion cannot be handed out one by one, so the last share is searched."""
+    rich = sorted((c for c in tier if c.equity > 0), key=lambda candidate: candidate.account)
+    others = [candidate for candidate in tier if candidate.equity <= 0]
+    rich_lots = sum(candidate.lots for candidate in rich)
+    if need > rich_lots:
+        return {c.account: c.lots for c in rich} | by_size(need - rich_lots, others)
+    last = least(lambda bits: sum(lots_up_to(c, double(bits)) for c in rich) >= need, 2**63 - 2**52)
+    below = double(last - 1)
+    given = {candidate.account: lots_up_to(candidate, below) for candidate in rich}
+    left = need - sum(given.values())
+    for candidate in rich:
+        more = min(left, lots_up_to(candidate, double(last)) - given[candidate.account])
+        given[candidate.account] += more
+        left -= more
+    return {c.account: 0 for c in others} | given
+
+
+def lots_up_to(candidate: Candidate, share: float) -> int:
+    """How many lots leave (k + 1) / w, in float64, at or below a share of equity."""
+    equity = float(candidate.equity)
+    return least(lambda k: k == candidate.lots or float(k + 1) / equity > share, candidate.lots)
+
+
+def least(holds: Callable[[int], bool], high: int) -> int:
+    """The least whole number from 0 for which something holds that holds for `high` and all above."""
+    low = 0
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def double(bits: int) -> float:
+    """Non-negative doubles are ordered as their bits are; below the first there is minus infinity."""
+    return struct.unpack("d", struct.pack("q", bits))[0] if bits >= 0 else float("-inf")

@@ -13,10 +13,12 @@ RESERVED = (FUND, MARKET)
 
 @dataclass(frozen=True)
 class Tier:
-    """Deduction in atoms."""
+    """Deduction and least notional in atoms; a leverage only where the tier states one."""
 
     rate: Fraction
     deduction: Fraction
+    min_notional: Fraction = Fraction(0)
+    max_leverage: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,15 @@ class Row:
 
 @dataclass
 class Account:
+    """`place` is that among the accounts of the file."""
+
     id: str
     owner: str
     cash: int
     adl_tier: int = 0
     open_rows: dict[tuple[str, int], Row] = field(default_factory=dict)
+    cross: bool = True
+    place: int = 0
 
     def rows(self) -> list[Row]:
         """By (symbol, long first)."""
@@ -72,6 +78,7 @@ class Book:
     accounts: dict[str, Account]
     marks: dict[str, Fraction]
     previous_marks: dict[str, Fraction] = field(default_factory=dict)
+    oracle: dict[str, Fraction] = field(default_factory=dict)
 
     @property
     def fund(self) -> Account:
@@ -91,6 +98,10 @@ class Book:
     def previous_unit_value(self, symbol: str) -> Fraction:
         return self.instruments[symbol].unit_value(self.previous_marks[symbol])
 
+    def oracle_unit_value(self, symbol: str) -> Fraction:
+        """R85: a symbol without an oracle price has its mark."""
+        return self.instruments[symbol].unit_value(self.oracle.get(symbol, self.marks[symbol]))
+
     def lots(self) -> dict[str, int]:
         """Law 1: the sum of signed lots, per symbol."""
         total = dict.fromkeys(self.instruments, 0)
@@ -104,12 +115,13 @@ class Book:
         accounts = self.accounts.values()
         return sum(account.cash - sum(row.entry_value for row in account.rows()) for account in accounts)
 
-    def mark(self, prices: dict[str, Fraction]) -> None:
-        """R20."""
+    def mark(self, prices: dict[str, Fraction], oracle: dict[str, Fraction]) -> None:
+        """R20, and the oracle prices of R85."""
         self.previous_marks = {symbol: self.marks.get(symbol, price) for symbol, price in prices.items()} | {
             symbol: mark for symbol, mark in self.marks.items() if symbol not in prices
         }
         self.marks = self.marks | prices
+        self.oracle = self.oracle | oracle
 
 
 def entry_value_at(instrument: Instrument, side: int, lots: int, price: Fraction) -> int:
@@ -121,7 +133,9 @@ def load_book(scenario: dict[str, Any]) -> Book:
     """Section 6."""
     decimals = currency(scenario)["decimals"]
     instruments = {raw["symbol"]: load_instrument(raw, decimals) for raw in scenario["instruments"]}
-    accounts = {raw["id"]: load_account(raw, decimals) for raw in scenario["accounts"]}
+    accounts = {
+        raw["id"]: load_account(raw, decimals, place) for place, raw in enumerate(scenario["accounts"])
+    }
     fund_cash = (scenario.get("fund") or {}).get("cash", "0")
     accounts[FUND] = Account(FUND, FUND, whole_atoms(fund_cash, decimals))
     accounts[MARKET] = Account(MARKET, MARKET, 0)
@@ -157,13 +171,20 @@ def load_tiers(raw_tiers: list[dict[str, Any]], decimals: int) -> tuple[Tier, ..
             deduction = tiers[-1].deduction + start * (rate - tiers[-1].rate)
         else:
             deduction = 0
-        tiers.append(Tier(rate, Fraction(deduction)))
+        leverage = decimal(raw["max_leverage"]) if "max_leverage" in raw else None
+        tiers.append(Tier(rate, Fraction(deduction), decimal(raw["min_notional"]) * 10**decimals, leverage))
     return tuple(tiers)
 
 
-def load_account(raw: dict[str, Any], decimals: int) -> Account:
-    cash = whole_atoms(raw["cash"], decimals)
-    return Account(raw["id"], raw.get("owner", raw["id"]), cash, raw.get("adl_tier", 0))
+def load_account(raw: dict[str, Any], decimals: int, place: int) -> Account:
+    return Account(
+        raw["id"],
+        raw.get("owner", raw["id"]),
+        whole_atoms(raw["cash"], decimals),
+        raw.get("adl_tier", 0),
+        cross=raw.get("margin_mode", "cross") == "cross",
+        place=place,
+    )
 
 
 def load_row(raw: dict[str, Any], instrument: Instrument, decimals: int) -> Row:

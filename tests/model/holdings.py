@@ -150,10 +150,10 @@ def draw_tiers(draw: Draw, listed: Listed) -> list[Raw]:
     ]
     if chance(draw, 3):
         for tier in tiers:
-            tier["deduction"] = money(lot_notional * draw(one_of(0, 1, 3)) // 20, listed.decimals)
+            tier["deduction"] = money(lot_notional * draw(one_of(0, 1, 3, -1)) // 20, listed.decimals)
     if chance(draw, 4):
-        for tier in tiers:
-            tier["max_leverage"] = "12.5"
+        for tier, leverage in zip(tiers[::2], ("12.5", "3"), strict=False):
+            tier["max_leverage"] = leverage
     return tiers
 
 

@@ -34,6 +34,12 @@ def equity(book: Book, account: Account) -> Exact:
     return account.cash + profit(book, account)
 
 
+def equity_at_previous_marks(book: Book, account: Account) -> Exact:
+    """R95."""
+    values = sum(row.side * row.lots * book.previous_unit_value(row.symbol) for row in account.rows())
+    return account.cash + values - sum(row.entry_value for row in account.rows())
+
+
 def gross(book: Book, account: Account) -> Exact:
     return sum(row_notional(book, row) for row in account.rows())
 

@@ -19,19 +19,24 @@ def close(account: Account, row: Row, lots: int, value: int) -> int:
     return value - released
 
 
-def take(reserved: Account, symbol: str, side: int, lots: int, value: int) -> None:
-    """R12: fund or market takes `lots` of `side` and pays `value`; an opposite row is closed first."""
+def take(reserved: Account, symbol: str, side: int, lots: int, value: int) -> int:
+    """R12: fund or market takes `lots` of `side` and pays `value`; an opposite row is closed first.
+
+    Returns what the taker realised.
+    """
+    realized = 0
     opposite = reserved.row(symbol, -side)
     if opposite is not None:
         netted = min(lots, opposite.lots)
         paid = trunc(Fraction(value * netted, lots))
-        close(reserved, opposite, netted, -paid)
+        realized = close(reserved, opposite, netted, -paid)
         lots, value = lots - netted, value - paid
     if lots == 0:
-        return
+        return realized
     row = reserved.open_rows.setdefault((symbol, side), Row(symbol, side, 0, 0))
     row.lots += lots
     row.entry_value += value
+    return realized
 
 
 def fill_value(total: Exact, lots: int, done: int, more: int) -> int:

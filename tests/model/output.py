@@ -1,4 +1,4 @@
-"""Section 7: the object a scenario answers with."""
+"""Section 7, R81, R86: the object a scenario answers with."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -7,9 +7,9 @@ from typing import Any
 from model import formats, margin
 from model.book import LONG, Account, Book, currency, load_book
 from model.exact import decimal
-from model.policy import fund_rule, liquidity_model, resolve
-from model.state import Entry, History, Rules, Tick
-from model.waterfall import run_tick
+from model.policy import fund_rule, liquidity_model, resolve, shown
+from model.state import Entry, Memory, Rules, Tick
+from model.waterfall import Prices, run_tick
 
 LAWS = ("lots", "money", "fills", "bankrupt_closed_at_zero")
 
@@ -17,24 +17,26 @@ LAWS = ("lots", "money", "fills", "bankrupt_closed_at_zero")
 def run(scenario: dict[str, Any]) -> dict[str, Any]:
     """Run a valid scenario (section 6) and return the object of section 7."""
     book = load_book(scenario)
+    policy = resolve(scenario.get("policy", "bitmex"))
     rules = Rules(
-        resolve(scenario.get("policy", "bitmex")),
+        policy,
         fund_rule(scenario.get("fund"), book.decimals),
         liquidity_model(scenario.get("liquidity")),
+        policy.get("drawdown_amount", 0) * 10**book.decimals,
     )
     checks = dict.fromkeys(LAWS, True)
     ticks = []
-    history: History = []
+    memory = Memory()
     time = 0
     for number, raw in enumerate(scenario["ticks"]):
         time = raw.get("time", time)
-        prices = {symbol: decimal(price) for symbol, price in raw["marks"].items()}
-        tick, laws = run_tick(book, rules, prices, time, history)
+        prices = Prices(time, prices_of(raw["marks"]), prices_of(raw.get("oracle", {})))
+        tick, laws = run_tick(book, rules, memory, number, prices)
         checks = {law: checks[law] and laws[law] for law in LAWS}
         ticks.append({"tick": number, "time": time} | print_tick(book, tick))
     return {
         "currency": {key: currency(scenario)[key] for key in ("code", "decimals")},
-        "policy": rules.policy,
+        "policy": shown(policy),
         "ticks": ticks,
         "accounts": [print_account(book, account) for account in book.traders()],
         "positions": print_positions(book),
@@ -45,12 +47,17 @@ def run(scenario: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def prices_of(raw: dict[str, str | int]) -> dict[str, Fraction]:
+    return {symbol: decimal(price) for symbol, price in raw.items()}
+
+
 def print_tick(book: Book, tick: Tick) -> dict[str, Any]:
     printed: dict[str, Any] = {
         "marks": {symbol: formats.plain(book.marks[symbol]) for symbol in sorted(book.marks)}
     }
     for name, entries in tick.lists.items():
-        printed[name] = [PRINTERS[name](book, entry) for entry in entries]
+        if name != "refused" or tick.rules.policy["guard"] == "health":
+            printed[name] = [PRINTERS[name](book, entry) for entry in entries]
     return printed
 
 
@@ -154,6 +161,14 @@ def print_uncovered(book: Book, entry: Entry) -> Entry:
     }
 
 
+def print_refused(book: Book, entry: Entry) -> Entry:
+    return (
+        {"account": entry["account"], "bankrupt": entry["bankrupt"]}
+        | print_row(book, entry)
+        | {"reason": entry["reason"]}
+    )
+
+
 PRINTERS: dict[str, Callable[[Book, Entry], Entry]] = {
     "liquidations": print_liquidation,
     "executions": print_execution,
@@ -164,6 +179,7 @@ PRINTERS: dict[str, Callable[[Book, Entry], Entry]] = {
     "adl_fills": print_fill,
     "socialized": print_amount,
     "uncovered": print_uncovered,
+    "refused": print_refused,
 }
 
 

@@ -54,18 +54,20 @@ class Ledger:
             del self.lots[key], self.entry_values[key]
         return value - released
 
-    def take(self, account: str, symbol: str, side: str, lots: int, value: int) -> None:
-        """R12."""
+    def take(self, account: str, symbol: str, side: str, lots: int, value: int) -> int:
+        """R12; returns what the taker realised."""
+        realized = 0
         opposite = (account, symbol, OPPOSITE[side])
         netted = min(lots, self.lots.get(opposite, 0))
         if netted:
             paid = trunc(Fraction(value * netted, lots))
-            self.close(opposite, netted, -paid)
+            realized = self.close(opposite, netted, -paid)
             lots, value = lots - netted, value - paid
         if lots:
             key = (account, symbol, side)
             self.lots[key] = self.lots.get(key, 0) + lots
             self.entry_values[key] = self.entry_values.get(key, 0) + value
+        return realized
 
     def pay(self, payer: str, payee: str, amount: int) -> None:
         self.cash[payer] -= amount
@@ -108,15 +110,16 @@ def check_laws(scenario: Raw, output: Raw) -> None:
     ledger = open_ledger(scenario)
     lots, money = ledger.signed_lots(), ledger.money()
     for tick in output["ticks"]:
-        replay_tick(ledger, tick)
+        replay_tick(ledger, output["policy"], tick)
         assert ledger.signed_lots() == lots, "law 1: lots"
         assert ledger.money() == money, "law 2: money"
         check_closed_at_zero(ledger, output["policy"], tick)
     assert_same_book(ledger, output)
 
 
-def replay_tick(ledger: Ledger, tick: Raw) -> None:
+def replay_tick(ledger: Ledger, policy: Raw, tick: Raw) -> None:
     bankrupt = {entry["account"] for entry in tick["liquidations"] if Fraction(entry["shortfall"]) > 0}
+    treated = {entry["account"] for entry in tick["liquidations"]} if unfilled(policy) else bankrupt
     for entry in tick["executions"]:
         replay_transfer(ledger, entry, "market")
     for entry in tick["fees"]:
@@ -124,17 +127,37 @@ def replay_tick(ledger: Ledger, tick: Raw) -> None:
     for entry in tick["netted"]:
         replay_netting(ledger, entry)
     for entry in tick["takeovers"]:
-        assert entry["account"] in bankrupt
+        assert entry["account"] in treated
         replay_transfer(ledger, entry, "fund")
     for entry in tick["adl_fills"]:
-        assert entry["bankrupt"] in bankrupt
         assert entry["counterparty"] not in {*bankrupt, *RESERVED}, "law 3: who was asked"
-        replay_fill(ledger, entry)
+        if policy["trigger"] == "pool_profit":
+            replay_payout(ledger, entry)
+        else:
+            assert entry["bankrupt"] in treated - {entry["counterparty"]}
+            replay_fill(ledger, entry)
+        assert policy["price"] != "entry" or Fraction(entry["realized_pnl"]) == 0, "R85: entry"
     for entry in tick["fund_payments"]:
         ledger.pay("fund", entry["account"], ledger.atoms(entry["amount"]))
     for entry in tick["socialized"]:
         ledger.cash[entry["account"]] += ledger.atoms(entry["amount"])
     assert sum(Fraction(entry["amount"]) for entry in tick["socialized"]) == 0, "law 2: socialized"
+    check_refused(ledger, policy, tick)
+
+
+def unfilled(policy: Raw) -> bool:
+    """R87: solvent accounts go the way of the bankrupt."""
+    return bool(policy["trigger"] == "unfilled")
+
+
+def check_refused(ledger: Ledger, policy: Raw, tick: Raw) -> None:
+    """R86: the list is there with guard `health` only, and nobody refuses twice for the same row."""
+    assert ("refused" in tick) == (policy["guard"] == "health")
+    seen = [(entry["account"], entry["bankrupt"], entry["symbol"]) for entry in tick.get("refused", [])]
+    assert len(seen) == len(set(seen))
+    for entry in tick.get("refused", []):
+        assert ledger.count(entry["symbol"], entry["qty"]) > 0
+        assert entry["account"] != entry["bankrupt"]
 
 
 def replay_transfer(ledger: Ledger, entry: Raw, taker: str) -> None:
@@ -159,6 +182,17 @@ def replay_fill(ledger: Ledger, entry: Raw) -> None:
     by_counterparty = ledger.close((entry["counterparty"], symbol, OPPOSITE[side]), lots, -value)
     assert by_bankrupt == ledger.atoms(entry["bankrupt_realized_pnl"])
     assert by_counterparty == ledger.atoms(entry["realized_pnl"])
+
+
+def replay_payout(ledger: Ledger, entry: Raw) -> None:
+    """R90: the fund takes what it pays a winner for."""
+    assert entry["bankrupt"] == "fund"
+    symbol, side = entry["symbol"], OPPOSITE[entry["side"]]
+    lots, value = ledger.count(symbol, entry["qty"]), -ledger.atoms(entry["value"])
+    by_counterparty = ledger.close((entry["counterparty"], symbol, side), lots, value)
+    by_fund = ledger.take("fund", symbol, side, lots, value)
+    assert by_counterparty == ledger.atoms(entry["realized_pnl"])
+    assert by_fund == ledger.atoms(entry["bankrupt_realized_pnl"])
 
 
 def check_closed_at_zero(ledger: Ledger, policy: Raw, tick: Raw) -> None:

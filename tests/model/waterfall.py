@@ -1,23 +1,36 @@
 """Section 3: one tick, stage by stage."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from model import margin
 from model.book import LONG, SHORT, Account, Book
 from model.contract_space import deleverage
 from model.exact import ceil, floor, largest_remainders
+from model.fund import fund_first_pass, fund_marked, fund_second_pass
 from model.moves import close, pay, take
-from model.state import Bankrupt, History, Rules, Tick, fund_floor, fund_peak, per_lot
-from model.wealth_space import charge, take_at_mark
+from model.pool import cap_profits
+from model.state import Bankrupt, Memory, Rules, Tick
+from model.wealth_space import begin_session, socialize, take_at_mark
+
+Laws = dict[str, bool]
 
 
-def run_tick(
-    book: Book, rules: Rules, prices: dict[str, Fraction], time: int, history: History
-) -> tuple[Tick, dict[str, bool]]:
-    """R20 to R32; returns the tick and its four laws. `history` gains the fund equity after the mark."""
-    book.mark(prices)
-    history.append((time, margin.equity(book, book.fund)))
-    tick = Tick(book, rules, fund_floor(rules.fund, fund_peak(rules.fund, history, time)))
+@dataclass(frozen=True)
+class Prices:
+    """What a tick is given."""
+
+    time: int
+    marks: dict[str, Fraction]
+    oracle: dict[str, Fraction]
+
+
+def run_tick(book: Book, rules: Rules, memory: Memory, number: int, raw: Prices) -> tuple[Tick, Laws]:
+    """R20 to R32, with the stages of section 9; returns the tick and its four laws."""
+    book.mark(raw.marks, raw.oracle)
+    tick = Tick(book, rules, memory, number)
+    fund_marked(book, rules, memory, raw.time)
+    begin_session(tick, raw.time)
     lots, money = book.lots(), book.money()
     detect(tick)
     close_out(tick)
@@ -25,15 +38,16 @@ def run_tick(
     net_hedges(tick)
     set_bankruptcy_values(tick)
     fund_first_pass(tick)
-    triggered = rules.policy["trigger"] == "bankrupt"
-    wealth = rules.policy["space"] == "wealth"
-    if triggered and not wealth:
+    trigger, wealth = rules.policy["trigger"], rules.policy["space"] == "wealth"
+    if trigger not in ("none", "pool_profit") and not wealth:
         deleverage(tick)
-    if triggered and wealth:
+    if trigger != "none" and wealth:
         take_at_mark(tick)
     fund_second_pass(tick)
-    if triggered and wealth:
-        charge(tick)
+    if trigger == "pool_profit":
+        cap_profits(tick)
+    if trigger != "none" and wealth:
+        socialize(tick)
     report_uncovered(tick)
     laws = {
         "lots": book.lots() == lots,
@@ -120,11 +134,13 @@ def pay_fee(tick: Tick, account: Account, kind: str, amount: int) -> None:
 
 
 def decide_bankrupt(tick: Tick) -> None:
-    """R23, and the shortfall of every detected account."""
+    """R23, R87, and the shortfall of every detected account."""
+    unfilled = tick.rules.policy["trigger"] == "unfilled"
     for account, entry in zip(tick.detected, tick.lists["liquidations"], strict=True):
         equity = margin.equity(tick.book, account)
         entry["shortfall"] = max(Fraction(0), -Fraction(equity))
-        if equity < 0:
+        unsafe = bool(account.rows()) and equity < margin.maintenance_margin(tick.book, account)
+        if equity < 0 or (unfilled and unsafe):
             tick.bankrupts.append(Bankrupt(account))
 
 
@@ -168,60 +184,6 @@ def set_bankruptcy_values(tick: Tick) -> None:
                 value = 0
                 bankrupt.cut = True
             bankrupt.values[row.symbol, row.side] = value
-
-
-def fund_first_pass(tick: Tick) -> None:
-    """R27."""
-    for bankrupt in tick.bankrupts:
-        for row in bankrupt.account.rows():
-            fund_take_at_bankruptcy(tick, bankrupt, row.symbol, row.side)
-        fund_pay_debt(tick, bankrupt.account)
-
-
-def fund_take_at_bankruptcy(tick: Tick, bankrupt: Bankrupt, symbol: str, side: int) -> None:
-    """R27 for one row, R14 for the value of a part."""
-    account = bankrupt.account
-    row = account.open_rows[symbol, side]
-    value = bankrupt.values[symbol, side]
-    mark_per_lot = side * tick.book.unit_value(symbol)
-    loss_per_lot = per_lot(value, row.lots) - mark_per_lot
-    room = tick.room()
-    if room <= 0:
-        return
-    lots = row.lots if loss_per_lot <= 0 else min(row.lots, floor(room / loss_per_lot))
-    if lots == 0:
-        return
-    paid = floor(per_lot(value, row.lots) * lots)
-    bankrupt.values[symbol, side] -= paid
-    realized = close(account, row, lots, paid)
-    take(tick.book.fund, symbol, side, lots, paid)
-    tick.report(
-        "takeovers",
-        account=account.id,
-        symbol=symbol,
-        side=side,
-        qty=lots,
-        at="bankruptcy",
-        value=paid,
-        realized_pnl=realized,
-        fund_loss=max(Fraction(0), paid - lots * mark_per_lot),
-    )
-
-
-def fund_second_pass(tick: Tick) -> None:
-    """R30."""
-    for bankrupt in tick.bankrupts:
-        fund_pay_debt(tick, bankrupt.account)
-
-
-def fund_pay_debt(tick: Tick, account: Account) -> None:
-    """R27, R30: the debt of an account without rows, in cash, as far as there is room."""
-    if account.rows():
-        return
-    amount = min(-account.cash, floor(tick.room()))
-    if amount > 0:
-        pay(tick.book.fund, account, amount)
-        tick.report("fund_payments", account=account.id, amount=amount)
 
 
 def report_uncovered(tick: Tick) -> None:

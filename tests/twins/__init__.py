@@ -1,9 +1,18 @@
 """Every public kernel beside its twin in `fastadl.reference`, with inputs at the edges."""
 
-from twins import arithmetic, positions, stages
+from twins import arithmetic, fills, positions, ranking, shares, socialize, stages
 from twins.pair import Pair
 
 #: By the kernel's name in `fastadl.kernels._jit.compiled`.
-PAIRS: dict[str, Pair] = {**arithmetic.PAIRS, **positions.PAIRS, **stages.PAIRS}
+PAIRS: dict[str, Pair] = {
+    **arithmetic.PAIRS,
+    **fills.PAIRS,
+    **positions.PAIRS,
+    **shares.PAIRS,
+    **ranking.PAIRS,
+    **shares.PAIRS,
+    **socialize.PAIRS,
+    **stages.PAIRS,
+}
 
 __all__ = ["PAIRS", "Pair"]

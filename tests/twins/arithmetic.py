@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fastadl.kernels import decimal as columns
 from fastadl.kernels import lookup as tables
-from fastadl.reference import allocate, decimal, lookup, money, rank, wide
+from fastadl.reference import decimal, lookup, money, rank, wide
 from twins.pair import Pair, assert_equal
 
 #: Not negative, of every number of bits, and the last before and the first of some.
@@ -80,94 +80,6 @@ def near_floor(kernel: Any, twin: Any, parts: tuple[float, float]) -> None:
     assert 0.0 <= fraction < 1.0
     assert abs(down + Fraction(fraction) - number) < Fraction(1, 10**12)
     assert down == wanted or min(rest, 1 - rest) < Fraction(1, 10**12)
-
-
-# ---------------------------------------------------------------------- shares
-
-small = st.integers(0, 6)
-amounts = st.one_of(small, small, st.integers(0, 1 << 20), st.integers(0, 1 << 53))
-columns_of = st.lists(amounts, max_size=9)
-
-
-@st.composite
-def weighted(draw: st.DrawFn) -> tuple[int, np.ndarray, int, np.ndarray, np.ndarray]:
-    weight = whole_numbers(*draw(columns_of.filter(any)))
-    budget = draw(st.one_of(small, sizes))
-    return budget, weight, int(weight.sum()), np.empty_like(weight), np.empty_like(weight)
-
-
-@st.composite
-def capped(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
-    """Caps, weights (some of them 0) and a budget that the caps can carry."""
-    n = draw(st.integers(0, 9))
-    column = st.lists(amounts, min_size=n, max_size=n)
-    cap, weight = whole_numbers(*draw(column)), whole_numbers(*draw(column))
-    if draw(st.booleans()):  # caps at one multiple of the weights: all of them bind at once
-        cap = np.minimum(weight * draw(small), 1 << 56)
-    most = int(cap[weight > 0].sum())
-    return cap, weight, draw(st.one_of(st.integers(0, most), st.just(most), st.just(most // 2)))
-
-
-def same_threshold(kernel: Any, twin: Any, case: Any) -> None:
-    cap, weight, budget = case
-    full = np.ones(len(cap), np.bool_)
-    left, total = kernel(cap, weight, budget, full)
-    who = np.flatnonzero(weight)
-    shares = dict(zip(who.tolist(), twin(cap[who].tolist(), weight[who].tolist(), budget), strict=True))
-    assert np.flatnonzero(full).tolist() == [i for i in who if shares[i] == cap[i]]
-    assert total == weight[~full].sum()
-    assert left == budget - cap[full].sum()
-    for i in who:
-        if not full[i]:
-            assert shares[i] == Fraction(int(left) * int(weight[i]), int(total))
-
-
-@st.composite
-def levered(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, Fraction]:
-    """Lots, gross and equity of accounts, and a unit value; gross holds the lots."""
-    n = draw(st.integers(1, 7))
-    lots = st.one_of(st.integers(1, 9), st.integers(1, 10**6))
-    unit = Fraction(draw(st.integers(1, 10**7)), draw(st.sampled_from([1, 2, 3, 100, 10**6])))
-    cap = draw(st.lists(lots, min_size=n, max_size=n))
-    more = draw(st.lists(st.one_of(st.just(0), st.integers(0, 10**9)), min_size=n, max_size=n))
-    equity = draw(st.lists(st.one_of(st.just(1), st.integers(1, 10**12)), min_size=n, max_size=n))
-    gross = [int(c * unit) + 1 + extra for c, extra in zip(cap, more, strict=True)]
-    return whole_numbers(*cap), whole_numbers(*gross), whole_numbers(*equity), unit
-
-
-@st.composite
-def levels(draw: st.DrawFn) -> tuple[Any, ...]:
-    cap, gross, equity, unit = draw(levered())
-    return cap, gross, equity, unit, draw(st.integers(0, int(cap.sum()) - 1))
-
-
-def same_level(kernel: Any, twin: Any, case: Any) -> None:
-    cap, gross, equity, unit, need = case
-    found = Fraction(kernel(cap, gross, equity, float(unit), need))
-    given = sum(twin(found, cap.tolist(), gross.tolist(), equity.tolist(), unit))
-    assert abs(given - need) <= Fraction(1, 10**12) * (int(gross.sum()) / unit + need)
-
-
-@st.composite
-def level_parts(draw: st.DrawFn) -> tuple[Any, ...]:
-    """A level that nobody is below, often one that leaves whole shares."""
-    _, gross, equity, unit = draw(levered())
-    most = min(Fraction(int(g), int(e)) for g, e in zip(gross, equity, strict=True))
-    part = draw(st.sampled_from([Fraction(0), Fraction(1), Fraction(1, 3), Fraction(997, 1000)]))
-    return gross, equity, most * part, unit
-
-
-def same_level_shares(kernel: Any, twin: Any, case: Any) -> None:
-    gross, equity, level, unit = case
-    down, rest = np.empty_like(gross), np.empty(len(gross))
-    boundless = [1 << 80] * len(gross)
-    shares = twin(level, boundless, gross.tolist(), equity.tolist(), unit)
-    if kernel(gross, equity, wide.pair(level), wide.pair(unit), down, rest):
-        for share, whole, over in zip(shares, down.tolist(), rest.tolist(), strict=True):
-            assert whole == share // 1
-            assert abs(Fraction(over) - share % 1) < Fraction(1, 10**10)
-    else:
-        assert any(min(share % 1, -share % 1) < Fraction(1, 10**6) for share in shares)
 
 
 # ---------------------------------------------------------------------- ranking order
@@ -377,12 +289,6 @@ def same_order(kernel: Any, twin: Any, case: Any) -> None:
 
 
 @st.composite
-def whole_quotas(draw: st.DrawFn) -> tuple[np.ndarray, int, np.ndarray]:
-    cap = whole_numbers(*draw(columns_of))
-    return cap, draw(st.integers(0, int(cap.sum()) + 2)), np.empty_like(cap)
-
-
-@st.composite
 def many_products(draw: st.DrawFn) -> tuple[np.ndarray, ...]:
     parts = np.array(draw(st.lists(products(), max_size=4)), np.int64).reshape(-1, 3).T.copy()
     return *parts, np.empty_like(parts[0])
@@ -401,11 +307,6 @@ PAIRS = {
         wide.divide, st.tuples(two_parts(), two_parts(zero=False)), within(Fraction(1, 1 << 100))
     ),
     "money.floors": Pair(money.floors, many_products()),
-    "allocate.whole_positions": Pair(allocate.whole_positions, whole_quotas()),
-    "allocate.shares": Pair(allocate.shares, weighted()),
-    "allocate.threshold": Pair(allocate.threshold_shares, capped(), same_threshold),
-    "allocate.level": Pair(allocate.at_level, levels(), same_level),
-    "allocate.level_shares": Pair(allocate.at_level, level_parts(), same_level_shares),
     "rank.keys": Pair(rank.keys, st.lists(scores, max_size=12), same_keys),
     "rank.order": Pair(rank.order, chosen_rankings(), same_order),
     "rank.select": Pair(rank.select, queues(), same_order),

@@ -68,6 +68,7 @@ class Case:
             lots=np.zeros(count, np.int64),
             entry=np.zeros(count, np.int64),
             cash=np.zeros(2, np.int64),
+            realized=np.zeros(count, np.int64),
             currency=self.instruments.currency,
         )
 

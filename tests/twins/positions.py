@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from fastadl.kernels.account import GROSS, LONG, PROFIT, SHORT
 from fastadl.kernels.mark import guard_slots
-from fastadl.reference import account, layout, mark, money
+from fastadl.kernels.money import Reserve
+from fastadl.reference import account, layout, mark, money, wide
 from twins.arithmetic import near_floor, sizes, two_parts
 from twins.books import Case, accounts, case, cases, listings
 from twins.pair import Pair, assert_equal, same_call
@@ -214,20 +216,50 @@ def same_row_margin(kernel: Any, twin: Any, arguments: Any) -> None:
         assert abs(amount + exact(part) - wanted) < Fraction(1, 10**12)
 
 
+def same_wide_margin(kernel: Any, twin: Any, arguments: Any) -> None:
+    """As a pair of float64, good to 28 digits of what is added up."""
+    found, instrument, lots = arguments
+    value = abs(account.row_value(lots, instrument, found.units))
+    (high, low), sure = kernel(wide.pair(value), instrument, found.margins, found.marks.exact)
+    wanted = twin(lots, instrument, found.units, found.instruments)
+    if sure:
+        assert abs(exact(high) + exact(low) - wanted) <= (value + wanted) / 10**28
+    else:
+        assert found.marks.exact.unit[instrument] == 0 or wanted <= value / 10**14
+
+
 def same_sum(kernel: Any, twin: Any, arguments: Any) -> None:
-    """Profit or gross: exact where it is sure; where it is not, the sum is close to whole, or too large."""
-    found, gross = arguments
+    """Exact where it is sure; where it is not, the sum is close to whole, or too large."""
+    found, what = arguments
     floors, sure = np.empty(len(found.slots), np.int64), np.empty(len(found.slots), np.bool_)
-    kernel(found.rows, found.slots, found.marks.exact, gross, floors, sure)
-    answer = account.gross if gross else twin
+    kernel(found.rows, found.slots, found.marks.exact, what, floors, sure)
     for slot in found.slots.tolist():
-        wanted = answer(found.rows, slot, found.units)
+        exposure = account.exposure(found.rows, slot, found.units, found.instruments, {})
+        wanted = {
+            PROFIT: twin(found.rows, slot, found.units),
+            GROSS: account.gross(found.rows, slot, found.units),
+            LONG: exposure,
+            SHORT: -exposure,
+        }[what]
         if sure[slot]:
             assert floors[slot] == floor(wanted)
         else:
             rows = layout.open_rows(found.rows, slot)
             size = sum(abs(row.lots * found.units[row.instrument]) + abs(row.entry) for row in rows)
             assert size > 3.9e18 or abs(wanted - round(wanted)) < Fraction(1, 10**10)
+
+
+def same_row_profits(kernel: Any, twin: Any, found: Case) -> None:
+    held = [row for slot in found.slots.tolist() for row in layout.open_rows(found.rows, slot)]
+    at = np.array([row.at for row in held], np.int64)
+    floors, sure = np.empty(len(held), np.int64), np.empty(len(held), np.bool_)
+    kernel(at, found.rows, found.marks.exact, floors, sure)
+    for row, profit, known in zip(held, floors.tolist(), sure, strict=True):
+        value = twin(row.lots, row.instrument, found.units)
+        if known:
+            assert profit == floor(value - row.entry)
+        else:
+            assert abs(value) > 3.9e18 or abs(value - round(value)) < Fraction(1, 10**10)
 
 
 def same_ceiling(kernel: Any, twin: Any, found: Case) -> None:
@@ -260,14 +292,15 @@ def closes(draw: st.DrawFn) -> tuple[Any, int, int, int, int]:
 
 
 @st.composite
-def takings(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, int, int, int]:
+def takings(draw: st.DrawFn) -> tuple[Reserve, int, int, int, int]:
     """What a reserve holds of two instruments, and what it takes of the second."""
     lots = st.one_of(st.just(0), st.integers(-9, 9), st.integers(-(1 << 53), 1 << 53))
     held = draw(lots)
     taken = draw(st.one_of(st.integers(1, 12), st.integers(1, 1 << 53), st.just(max(1, abs(held)))))
     entry = draw(atoms) if held else 0
-    reserve = np.array([5, held], np.int64), np.array([7, entry], np.int64)
-    return *reserve, 1, draw(st.sampled_from([1, -1])), taken, draw(atoms)
+    columns = ([5, held], [7, entry], [3, 11], [0, -20])
+    reserve = Reserve(*(np.array(column, np.int64) for column in columns), np.array([1, 0], np.int32))
+    return reserve, 1, draw(st.sampled_from([1, -1])), taken, draw(atoms)
 
 
 @st.composite
@@ -306,6 +339,7 @@ def executed(draw: st.DrawFn) -> tuple[Any, ...]:
         counter,
         reserve,
         np.empty(count, np.int64),
+        np.empty(count, np.int64),
     )
 
 
@@ -327,8 +361,12 @@ PAIRS = {
     "account.evaluate": Pair(account.evaluate, cases(), same_values),
     "account.row_value": Pair(account.row_value, single_rows(), same_row_value),
     "account.row_margin": Pair(account.row_margin, single_rows(), same_row_margin),
+    "account.wide_margin": Pair(account.row_margin, single_rows(), same_wide_margin),
     "account.split_floor": Pair(account.split_floor, two_parts(), near_floor),
-    "account.exact_sum": Pair(account.profit, st.tuples(cases(), st.booleans()), same_sum),
+    "account.exact_sum": Pair(
+        account.profit, st.tuples(cases(), st.sampled_from([PROFIT, GROSS, LONG, SHORT])), same_sum
+    ),
+    "account.row_profits": Pair(account.row_value, cases(), same_row_profits),
     "account.exact_margin": Pair(account.maintenance_margin, cases(), same_ceiling),
     "money.release": Pair(money.release, closes(), same_release),
     "money.close": Pair(money.close, closes()),

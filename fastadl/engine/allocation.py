@@ -1,0 +1,257 @@
+"""How many lots each candidate gives (rules R43, R84)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+
+from fastadl.engine.ranking import Candidates
+from fastadl.engine.sharing import fill_min_max, fill_threshold, fill_to_level, proportional, weighed_first
+from fastadl.engine.state import State
+from fastadl.kernels.allocate import places, shares, whole_positions
+from fastadl.kernels.measure import FIELDS
+from fastadl.kernels.rank import order, select
+from fastadl.policy import AdlPolicy
+from fastadl.schema import SUM_BOUND, Float64Array, Int64Array, IntArray
+
+__all__ = ["NEEDS_DETAIL", "Quotas", "quotas"]
+
+#: Allocations that read more figures of candidates than the first three of `fastadl.kernels.measure.FIELDS`.
+NEEDS_DETAIL = frozenset({"risk_aware", "quadratic_projection"})
+
+_PROFIT, _GROSS = FIELDS.index("profit"), FIELDS.index("gross")
+#: Weights made of float64 figures have so many bits.
+_WEIGHT_BITS = 40
+#: Where fewer than one in so many gives lots, only those are sorted, and the others are counted.
+_SPARSE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """Candidates that give lots, in rank order.
+
+    Attributes
+    ----------
+    row, slot : int64, int32 (n)
+    lots : int64 (n)
+        What each may give.
+    rank : int64 (n)
+        From 1, among all candidates.
+    score : float64 (n)
+    """
+
+    row: IntArray
+    slot: IntArray
+    lots: Int64Array
+    rank: Int64Array
+    score: Float64Array
+
+
+def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:
+    """How many lots each candidate gives, best rank first (rules R43, R84).
+
+    Parameters
+    ----------
+    state : State
+    found : Candidates
+        With detail where `NEEDS_DETAIL` says so.
+    policy : AdlPolicy
+    need : int
+        Lots wanted of all of them.
+    """
+    if policy.allocation == "queue":
+        # what a guard refuses goes on down the ranking, however far
+        best = found.best(need) if policy.guard == "none" else found.ranked()
+        return _quotas(found, best, np.arange(len(best)), found.lots[best])
+    chosen, place, given = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    before = 0
+    for members, tier in _tiers(found):
+        if need <= 0:
+            break
+        lots = _ALLOCATIONS[policy.allocation](_Tier(state, tier, policy), need)
+        who, at = _ranked(tier, lots)
+        chosen.append(members[who])
+        place.append(at + before)
+        given.append(lots[who])
+        before += len(tier)
+        need -= int(lots.sum())
+    return _quotas(found, np.concatenate(chosen), np.concatenate(place), np.concatenate(given))
+
+
+def _quotas(found: Candidates, chosen: IntArray, place: IntArray, lots: Int64Array) -> Quotas:
+    return Quotas(
+        row=found.row[chosen],
+        slot=found.slot[chosen],
+        lots=lots,
+        rank=place + 1,
+        score=found.parts[0][chosen],
+    )
+
+
+def _tiers(found: Candidates) -> Iterator[tuple[IntArray, Candidates]]:
+    """Members of each tier, ascending, and the candidates they are."""
+    for number in found.tiers():
+        members = np.flatnonzero(found.tier == number)
+        if len(members) == len(found):
+            yield members, found
+        else:
+            columns = (getattr(found, field.name)[..., members] for field in fields(Candidates))
+            yield members, Candidates(*columns)
+
+
+def _ranked(tier: Candidates, lots: Int64Array) -> tuple[IntArray, IntArray]:
+    """Who gives lots, in rank order, and at which place among all."""
+    giving = np.flatnonzero(lots)
+    if len(giving) * _SPARSE < len(tier):
+        giving = order(giving, tier.key, tier.turn)
+        place = np.empty(len(giving), np.int64)
+        places(tier.key, tier.turn, giving, place)
+        return giving, place
+    ranked = order(np.arange(len(tier)), tier.key, tier.turn)
+    place = np.flatnonzero(lots[ranked])
+    return ranked[place], place
+
+
+# ---------------------------------------------------------------------- one tier
+
+
+@dataclass(frozen=True, slots=True)
+class _Tier:
+    """Candidates who share a need."""
+
+    state: State
+    found: Candidates
+    policy: AdlPolicy
+
+    @property
+    def leg(self) -> int:
+        return int(self.state.book.rows.leg[self.found.row[0]])
+
+    def equity(self) -> Int64Array:
+        """Equity in atoms, rounded down, at least 0: float64 where its error bound leaves no doubt."""
+        _, equity, error, *_ = self.found.parts
+        low = np.floor(equity - error)
+        near = np.flatnonzero(low != np.floor(equity + error))
+        floors = low.astype(np.int64)
+        floors[near] = self.state.equity_floor(self.found.slot[near])
+        return np.maximum(floors, 0)
+
+    def of_lots(self, factor: Float64Array) -> Int64Array:
+        """Weights from lots times a factor, in relation to the largest of them."""
+        figure = self.found.lots.astype(np.float64) * factor
+        largest = figure.max()
+        if not largest > 0.0:
+            return np.zeros(len(figure), np.int64)
+        return np.floor(figure / largest * 2.0**_WEIGHT_BITS).astype(np.int64)
+
+    def by_weight(self, weight: Int64Array, need: int) -> Int64Array:
+        """As far as caps allow by weight, then by size."""
+        return weighed_first(fill_threshold, self.found.lots, weight, need, self.found.tie)
+
+    def to_level(self, exposure: Int64Array, beta: Fraction, need: int) -> Int64Array:
+        """Down to one exposure by equity."""
+        width = beta * abs(self.state.marks.units[self.leg >> 1])
+        equity = np.maximum(self.equity(), 1)
+        return fill_to_level(self.found.lots, exposure, equity, width, need, self.found.tie)
+
+
+def _whole(tier: _Tier, need: int) -> Int64Array:
+    """Positions that fit, down the ranking: first those a queue would take, then what fits the rest."""
+    found = tier.found
+    lots = np.zeros(len(found), np.int64)
+    first = select(found.key, found.turn, found.lots, need)
+    _walk(found, first, need, lots)
+    need -= int(lots.sum())
+    fits = found.lots <= need
+    fits[first] = False
+    _walk(found, order(np.flatnonzero(fits), found.key, found.turn), need, lots)
+    return lots
+
+
+def _walk(found: Candidates, ranked: IntArray, need: int, lots: Int64Array) -> None:
+    quota = np.empty(len(ranked), np.int64)
+    whole_positions(found.lots[ranked], need, quota)
+    lots[ranked] = quota
+
+
+def _by_size(tier: _Tier, need: int) -> Int64Array:
+    return proportional(tier.found.lots, need, tier.found.tie)
+
+
+def _by_profit(tier: _Tier, need: int) -> Int64Array:
+    return tier.by_weight(np.maximum(tier.state.row_profit_floor(tier.found.row), 0), need)
+
+
+def _by_equity(tier: _Tier, need: int) -> Int64Array:
+    return tier.by_weight(tier.equity(), need)
+
+
+def _by_risk(tier: _Tier, need: int) -> Int64Array:
+    """By lots times a power of the leverage beyond the least."""
+    _, equity, *_ = parts = tier.found.parts
+    beyond = parts[_GROSS] / np.maximum(equity, 1.0) - float(tier.policy.min_leverage or 0)
+    power = np.ones(len(beyond))
+    for _ in range(tier.policy.exponent or 0):
+        power *= beyond
+    return tier.by_weight(tier.of_lots(np.where(beyond > 0.0, power, 0.0)), need)
+
+
+def _by_projection(tier: _Tier, need: int) -> Int64Array:
+    """By lots times profit."""
+    return tier.by_weight(tier.of_lots(np.maximum(tier.found.parts[_PROFIT], 0.0)), need)
+
+
+def _capped(tier: _Tier, need: int) -> Int64Array:
+    """By size, nobody more than a part of what he holds; some need may remain."""
+    held, part = tier.found.lots, tier.policy.max_share or Fraction(1)
+    cap = np.empty_like(held)
+    if part.denominator < SUM_BOUND:
+        shares(part.numerator, held, part.denominator, cap, np.empty_like(cap))
+    else:
+        cap[:] = [lots * part.numerator // part.denominator for lots in held.tolist()]
+    return cap if need >= cap.sum() else fill_threshold(cap, held, need, tier.found.tie)
+
+
+def _by_leverage(tier: _Tier, need: int) -> Int64Array:
+    return tier.to_level(tier.state.gross_floor(tier.found.slot), Fraction(1), need)
+
+
+def _by_factor(tier: _Tier, need: int) -> Int64Array:
+    """As by leverage, with net exposure to a factor in place of gross."""
+    state, betas = tier.state, tier.policy.betas or ()
+    exposure = state.exposure_floor(tier.found.slot, tier.leg & 1 == 0, betas)
+    beta = dict(betas).get(state.instruments.symbols[tier.leg >> 1], Fraction(1))
+    return tier.to_level(exposure, beta, need)
+
+
+def _min_max(tier: _Tier, need: int) -> Int64Array:
+    return weighed_first(fill_min_max, tier.found.lots, tier.equity(), need, tier.found.tie)
+
+
+_Allocation = Callable[[_Tier, int], Int64Array]
+
+
+def _or_all(share: _Allocation, tier: _Tier, need: int) -> Int64Array:
+    """Everyone gives the cap where all of them are needed."""
+    return tier.found.lots if need >= tier.found.lots.sum() else share(tier, need)
+
+
+_SHARED: Mapping[str, _Allocation] = {
+    "pro_rata_size": _by_size,
+    "pro_rata_profit": _by_profit,
+    "leverage_fill": _by_leverage,
+    "pro_rata_equity": _by_equity,
+    "risk_aware": _by_risk,
+    "quadratic_projection": _by_projection,
+    "factor_fill": _by_factor,
+    "min_max": _min_max,
+}
+_ALLOCATIONS: Mapping[str, _Allocation] = {
+    "whole": _whole,
+    "capped_pro_rata": _capped,
+    **{name: partial(_or_all, share) for name, share in _SHARED.items()},
+}

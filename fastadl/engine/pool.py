@@ -1,0 +1,123 @@
+"""Stage 5 where the fund is the pool that traders win from: winners are closed against it (rule R90)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+
+from fastadl.book import leg_rank
+from fastadl.engine.bankruptcy import Bankruptcies
+from fastadl.engine.close_out import close, values_at
+from fastadl.engine.ranking import Candidates, candidates
+from fastadl.engine.results import Tick
+from fastadl.engine.state import FUND, State
+from fastadl.policy import AdlPolicy
+from fastadl.schema import Int64Array
+
+__all__ = ["close_winners"]
+
+#: The fund in the lists of a report.
+_FUND = -1
+
+
+def close_winners(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy) -> None:
+    """Close winners of every side whose profit is too much of the pool, until it no longer is."""
+    most = policy.pool_max
+    assert most is not None
+    lots, entry, units = state.open_lots(), state.open_entries(), state.marks.units
+    profit = {
+        leg: (-1 if leg & 1 else 1) * int(lots[leg]) * units[leg >> 1] - int(entry[leg])
+        for leg in np.argsort(leg_rank(state.instruments)).tolist()
+        if lots[leg]
+    }
+    legs = [leg for leg, amount in profit.items() if amount > 0]
+
+    def pool(leg: int) -> int:
+        return int(state.reserve_cash[FUND, state.instruments.currency[leg >> 1]])
+
+    def above(leg: int) -> bool:
+        return pool(leg) > 0 and profit[leg] > most * pool(leg)
+
+    if not any(map(above, legs)):
+        return
+    excluded = np.zeros(len(state.book.rows.cash), np.bool_)
+    excluded[doomed.work.slot] = True
+    anew = policy.rerank == "each"
+    snapshot = [] if anew else candidates(state, legs, policy, excluded, tick.number)
+    for place, leg in enumerate(legs):
+        if above(leg):
+            found = candidates(state, [leg], policy, excluded, tick.number)[0] if anew else snapshot[place]
+            _close_side(state, tick, leg, found, profit[leg], pool(leg), policy)
+
+
+def _close_side(
+    state: State, tick: Tick, leg: int, found: Candidates, profit: Fraction, pool: int, policy: AdlPolicy
+) -> None:
+    """Close ranked winners of one leg, of which all rows together have made `profit`."""
+    rows, accounts = state.book.rows, state.book.rows.account
+    ranked = found.ranked()
+    signed = found.lots[ranked] * (-1 if leg & 1 else 1)
+    entry = rows.entry[found.row[ranked]]
+    unit = state.marks.units[leg >> 1]
+    winning = np.flatnonzero(-_values(-signed, unit) > entry)
+    closed = _closed(signed[winning], entry[winning], unit, profit, pool, policy)
+    some = np.flatnonzero(closed)
+    winning, closed = winning[some], closed[some]
+    chosen = ranked[winning]
+    transfer = state.oracle if policy.price == "oracle" else state.marks
+    value = _values(closed, transfer.units[leg >> 1])
+    slots, row = found.slot[chosen], found.row[chosen]
+    realized, gained = close(state, slots, row, np.abs(closed), value, FUND)
+    tick.add(
+        "adl_fills",
+        bankrupt=np.full(len(chosen), _FUND),
+        counterparty=accounts[slots],
+        instrument=np.full(len(chosen), leg >> 1),
+        long=np.full(len(chosen), leg & 1 == 1),
+        lots=np.abs(closed),
+        value=-value,
+        bankrupt_realized_pnl=gained,
+        realized_pnl=realized,
+        rank=winning + 1,
+        score=found.parts[0][chosen],
+    )
+
+
+def _closed(
+    signed: Int64Array, entry: Int64Array, unit: Fraction, profit: Fraction, pool: int, policy: AdlPolicy
+) -> Int64Array:
+    """Signed lots to close of each winner, in rank order: int64 (n).
+
+    Profit and pool shrink alike, so the factor falls below 1 only from below 1, and comes to `pool_max` where
+    ``p = (S − pool_max · P) / (1 − pool_max)`` is closed.
+    """
+    most, least = policy.pool_max, policy.pool_min
+    assert most is not None
+    assert least is not None
+    if profit >= pool:
+        return signed
+    lots_so_far, entry_so_far = (np.concatenate([[0], np.cumsum(column)]) for column in (signed, entry))
+
+    def realized(count: int) -> Fraction:
+        return unit * int(lots_so_far[count]) - int(entry_so_far[count])
+
+    needed = (profit - most * pool) / (1 - most)
+    last = bisect_left(range(1, len(signed) + 1), needed, key=realized)
+    if last == len(signed):
+        return signed
+    before, held = realized(last), abs(int(signed[last]))
+    per_lot = (realized(last + 1) - before) / held
+    count = ceil((needed - before) / per_lot)
+    gone = before + count * per_lot
+    if profit - gone < least * (pool - gone):
+        count -= 1
+    closed = signed[: last + 1].copy()
+    closed[last] = count if signed[last] > 0 else -count
+    return closed
+
+
+def _values(signed: Int64Array, unit: Fraction) -> Int64Array:
+    return values_at(signed, np.zeros(len(signed), np.int64), {0: unit})

@@ -1,0 +1,80 @@
+"""Charging every holder through an index that moves once a symbol and side (rule R94)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from fastadl import reference
+from fastadl.engine.bankruptcy import Bankruptcies
+from fastadl.engine.socialize.charged import Charged
+from fastadl.engine.state import State
+from fastadl.kernels.socialize import NANO, index_charges, share_by_owner
+from fastadl.policy import index_delta
+from fastadl.schema import Float64Array, Int64Array
+
+__all__ = ["charge_holders", "debts_by_leg", "taken_by_owner"]
+
+#: Sums of weights that kernels take.
+_MOST = 2.0**61
+
+
+def taken_by_owner(doomed: Bankruptcies, taken: Int64Array) -> Float64Array:
+    """Σ |value| of what the fund took from each bankrupt account at mark, to float64."""
+    total: Float64Array = np.zeros(len(doomed.work.slot))
+    np.add.at(total, doomed.owner, np.abs(taken))
+    return total
+
+
+def debts_by_leg(state: State, doomed: Bankruptcies, taken: Int64Array, part: Int64Array) -> Int64Array:
+    """What is charged of the debts of bankrupt accounts, shared by the rows taken at mark, by leg.
+
+    Parameters
+    ----------
+    state : State
+    doomed : Bankruptcies
+    taken : int64 (rows)
+        Value the fund paid for each row at mark.
+    part : int64 (accounts)
+        What of each debt is charged; 0 where nothing was taken.
+    """
+    wide = (taken_by_owner(doomed, taken) >= _MOST).any()
+    share = reference.share_by_owner if wide else share_by_owner
+    by_row = np.zeros(len(taken), np.int64)
+    share(doomed.work.start, part, np.abs(taken), by_row)
+    owed = np.zeros(2 * len(state.instruments), np.int64)
+    np.add.at(owed, doomed.work.leg, by_row)
+    return owed
+
+
+def charge_holders(state: State, owed: Int64Array, opposite: bool, currency: int, budget: int) -> Charged:
+    """Move one index for each symbol, or symbol and side, and charge all its holders.
+
+    Parameters
+    ----------
+    state : State
+    owed : int64 (legs)
+        From `debts_by_leg`.
+    opposite : bool
+        Charge only the side opposite to the bankrupt rows, instead of both.
+    currency, budget : int
+    """
+    rank = state.instruments.rank
+    legs = np.flatnonzero((owed > 0) & (np.repeat(state.instruments.currency, 2) == currency)).tolist()
+    groups: dict[tuple[int, ...], int] = {}
+    for leg in sorted(legs, key=lambda leg: (rank[leg >> 1], leg & 1)):
+        holders = (leg ^ 1,) if opposite else (leg & ~1, leg | 1)
+        groups[holders] = groups.get(holders, 0) + int(owed[leg])
+    total = sum(groups.values())
+    exact = [Fraction(budget * part, total) for part in groups.values()]
+    lots, delta, covered = state.open_lots(), np.zeros((2, len(owed)), np.int64), 0
+    for payers, share in zip(groups, reference.largest_remainder(exact), strict=True):
+        holding = sum(int(lots[leg]) for leg in payers)
+        if holding:
+            covered += share
+            delta[:, payers] = np.array(divmod(index_delta(share, holding, NANO), NANO))[:, None]
+    charge = np.zeros(len(state.book.rows.cash), np.int64)
+    index_charges(state.book.rows, delta, state.blocks, charge)
+    slot = np.flatnonzero(charge)
+    return Charged(slot, charge[slot], covered)

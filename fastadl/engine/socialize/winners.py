@@ -1,0 +1,100 @@
+"""Charging winners by what they won (rules R51, R93)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastadl.engine.results import exact_sum
+from fastadl.engine.sharing import fill_threshold
+from fastadl.engine.socialize.charged import Charged
+from fastadl.engine.state import State
+from fastadl.kernels.allocate import shares
+from fastadl.schema import Int64Array, IntArray
+
+__all__ = ["Standing", "charge_capped", "charge_floored"]
+
+#: Sums of weights that kernels take.
+_MOST = 1 << 61
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What accounts have, just before anybody is charged; bankrupt ones have no rows and no equity left.
+
+    Attributes
+    ----------
+    account : int32 (slots)
+    currency : int16 (slots)
+    tie : int32 (slots)
+        Order of the account ids.
+    profit, equity : int64 (slots)
+        Atoms, rounded down.
+    """
+
+    account: IntArray
+    currency: IntArray
+    tie: IntArray
+    profit: Int64Array
+    equity: Int64Array
+
+    @classmethod
+    def of(cls, state: State) -> Standing:
+        """How everybody stands."""
+        rows, book = state.book.rows, state.book
+        profit = state.profit_floor(np.arange(len(rows.cash)))
+        account = rows.account
+        return cls(account, book.currency[account], book.rank[account], profit, rows.cash + profit)
+
+    def backing(self, currency: int) -> int:
+        """Σ min(w, ⌊equity⌋) over the payers of rule R51."""
+        able = (self.currency == currency) & (self.profit > 0) & (self.equity > 0)
+        return exact_sum(np.minimum(self.profit[able], self.equity[able]))
+
+
+def charge_capped(standing: Standing, weight: Int64Array, currency: int, budget: int) -> Charged:
+    """Charge ``min(cap, τ · weight)`` with ``cap = min(weight, equity)`` (rule R51).
+
+    Parameters
+    ----------
+    standing : Standing
+    weight : int64 (slots)
+        Who has none, or no equity, does not pay.
+    currency, budget : int
+    """
+    payers = np.flatnonzero((standing.currency == currency) & (weight > 0) & (standing.equity > 0))
+    weight = weight[payers]
+    cap = np.minimum(weight, standing.equity[payers])
+    budget = min(budget, exact_sum(cap))
+    amount = fill_threshold(cap, weight, budget, standing.tie[payers])
+    return Charged(payers, amount, budget)
+
+
+def charge_floored(standing: Standing, rest_to_fund: bool, currency: int, budget: int) -> Charged:
+    """Leave every winner the floor of his share of what is left of all profits (rule R93).
+
+    Parameters
+    ----------
+    standing : Standing
+    rest_to_fund : bool
+        Who gets what the floors leave: the fund, or the payer with the largest id.
+    currency, budget : int
+    """
+    payers = np.flatnonzero((standing.currency == currency) & (standing.profit > 0))
+    weight = standing.profit[payers]
+    total = exact_sum(weight)
+    budget = min(budget, total)
+    amount = weight - _floors(weight, total - budget, total)
+    if len(payers) and not rest_to_fund:
+        amount[np.argmax(standing.tie[payers])] -= exact_sum(amount) - budget
+    return Charged(payers, amount, budget)
+
+
+def _floors(weight: Int64Array, part: int, total: int) -> Int64Array:
+    """``weight · part / total``, rounded down."""
+    if total >= _MOST:
+        return np.array([w * part // total for w in weight.tolist()], np.int64)
+    down, rest = np.empty_like(weight), np.empty_like(weight)
+    shares(part, weight, total, down, rest)
+    return down

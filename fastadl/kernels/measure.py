@@ -1,0 +1,291 @@
+"""Figures of candidate rows and their accounts, and the scores made from them, in one pass (rule R6)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import prange
+
+from fastadl.kernels._jit import kernel, parallel
+from fastadl.kernels.layout import locate
+from fastadl.kernels.mark import margin
+from fastadl.kernels.scores import COSTLY, Candidate, score
+
+__all__ = ["FIELDS", "Context", "describe", "measure", "measure_all", "neutral"]
+
+_EPSILON = 2.0**-53
+_CHUNK = 1024
+_MARGIN, _ROW_MARGIN, _SYMBOL_PROFIT = COSTLY["margin"], COSTLY["row_margin"], COSTLY["symbol_profit"]
+_LEVERAGE, _PLACE = COSTLY["max_leverage"], COSTLY["place"]
+
+#: Rows of the table that `measure` fills.
+FIELDS = ("score", "equity", "error", "profit", "value", "row_margin", "margin", "gross")
+
+
+class Context(NamedTuple):
+    """All that scores are made from.
+
+    It has the fields of `Rows` and `Margins` and stands in for either: a parallel loop takes no tuples of
+    tuples.
+    """
+
+    group_rows: Any
+    group_slot: Any
+    group_row: Any
+    leg: Any
+    lots: Any
+    entry: Any
+    cash: Any
+    account: Any
+    start: Any
+    rate: Any
+    deduction: Any
+    plain: Any
+    least: Any  # float64 (tiers)  min_notional, atoms
+    leverage: Any  # float64 (tiers)  ml of rule R82
+    unit: Any  # float64 (instruments)  unit values
+    inverse: Any  # bool (instruments)
+    one: Any  # float64 (instruments)  atoms of one unit of the settlement currency
+    place: Any  # int32 (accounts)  order of the ids
+    seed: Any  # int64  of the random score, see `fastadl.kernels.scores.Candidate`
+
+
+@kernel
+def _accounts(first, last, slots, context, with_margin, table):
+    """Equity, margin (0 if not wanted), gross and error bound of accounts (R6), a line of `table` each."""
+    g = 0
+    for s in range(first, last):
+        slot = slots[s]
+        if not context.group_slot[g] <= slot < context.group_slot[g + 1]:
+            g = locate(context.group_slot, slot)
+        width = context.group_slot[g + 1] - context.group_slot[g]
+        at = context.group_row[g] + slot - context.group_slot[g]
+        equity = float(context.cash[slot])
+        size = abs(equity)
+        needed = 0.0
+        gross = 0.0
+        for _ in range(context.group_rows[g]):
+            lots = context.lots[at]
+            if lots != 0.0:
+                instrument = context.leg[at] >> 1
+                value = lots * context.unit[instrument]
+                entry = float(context.entry[at])
+                equity += value - entry
+                if with_margin:
+                    needed += margin(abs(value), instrument, context)
+                gross += abs(value)
+                size += 2.0 * abs(value) + abs(entry)
+            at += width
+        table[s, 0] = equity
+        table[s, 1] = needed
+        table[s, 2] = gross
+        table[s, 3] = _EPSILON * (16.0 + 8.0 * context.group_rows[g]) * size
+
+
+@kernel
+def _symbol_profit(slot, instrument, context):
+    """Profit of all rows of an account in one symbol."""
+    g = locate(context.group_slot, slot)
+    width = context.group_slot[g + 1] - context.group_slot[g]
+    at = context.group_row[g] + slot - context.group_slot[g]
+    total = 0.0
+    for _ in range(context.group_rows[g]):
+        if context.leg[at] >> 1 == instrument and context.lots[at] != 0.0:
+            total += context.lots[at] * context.unit[instrument] - float(context.entry[at])
+        at += width
+    return total
+
+
+@kernel
+def _max_leverage(notional, instrument, context):
+    """The ml of rule R82: that of the last tier that the notional reaches."""
+    t = context.start[instrument + 1] - 1
+    while t > context.start[instrument] and context.least[t] > notional:
+        t -= 1
+    return context.leverage[t]
+
+
+@kernel
+def _measure(first, last, number, needs, own, row, slot, origin, table, context, out):
+    """Scores of candidate rows `first` to `last`.
+
+    Their accounts stand in `table` line by line from row `origin` on; or, where `origin` is −1 − s, by slot
+    from slot s on.
+    """
+    detail = out.shape[0] > 3
+    for c in range(first, last):
+        line = c - origin if origin >= 0 else slot[c] + 1 + origin
+        instrument = context.leg[row[c]] >> 1
+        lots = context.lots[row[c]]
+        value = lots * context.unit[instrument]
+        entry = float(context.entry[row[c]])
+        row_margin = 0.0
+        if detail or needs & _ROW_MARGIN:
+            row_margin = margin(abs(value), instrument, context)
+        symbol_profit = 0.0
+        if needs & _SYMBOL_PROFIT:
+            symbol_profit = _symbol_profit(slot[c], instrument, context)
+        max_leverage = 0.0
+        if needs & _LEVERAGE:
+            max_leverage = _max_leverage(abs(value), instrument, context)
+        given = 0
+        place = 0
+        if needs & _PLACE:
+            given = context.account[slot[c]]
+            place = context.place[given]
+        out[1, c] = table[line, 0]
+        out[2, c] = table[line, 3]
+        if detail:
+            out[3, c] = value - entry
+            out[4, c] = abs(value)
+            out[5, c] = row_margin
+            out[6, c] = table[line, 1]
+            out[7, c] = table[line, 2]
+        candidate = Candidate(
+            lots=abs(lots),
+            short=lots < 0.0,
+            inverse=context.inverse[instrument],
+            value=abs(value),
+            cost=abs(entry),
+            profit=value - entry,
+            symbol_profit=symbol_profit,
+            row_margin=row_margin,
+            cash=float(context.cash[slot[c]]),
+            equity=table[line, 0],
+            margin=table[line, 1],
+            gross=table[line, 2],
+            one=context.one[instrument],
+            max_leverage=max_leverage,
+            place=float(place),
+            given=float(given),
+            seed=context.seed,
+        )
+        if lots == 0.0:
+            out[0, c] = 0.0
+        elif own is None:
+            out[0, c] = score(number, candidate) + 0.0  # −0.0 and 0.0 are one score
+        else:
+            out[0, c] = own(candidate) + 0.0
+
+
+@parallel
+def measure(number, needs, own, row, slot, context, out):
+    """Score and its parts of each candidate row (rules R6, R46, R82, R97).
+
+    Parameters
+    ----------
+    number : int
+        Place of the score in `fastadl.kernels.scores.SCORES`.
+    needs : int
+        Bits of `fastadl.kernels.scores.COSTLY`: the figures it reads.
+    own : None or fastadl.kernels._jit.ByAddress
+        A function from outside that takes the place of that score.
+    row, slot : int64, int32 (n)
+        Candidate rows and their accounts.
+    context : Context
+    out : float64 (3, n) or (8, n)
+        Written, one line per name in `FIELDS`; ``error`` bounds the error of equity, a closed row scores 0.
+    """
+    n = row.shape[0]
+    with_margin = out.shape[0] > 3 or needs & _MARGIN != 0
+    table = np.empty((n, 4))
+    if n <= _CHUNK:
+        _accounts(0, n, slot, context, with_margin, table)
+        _measure(0, n, number, needs, own, row, slot, 0, table, context, out)
+        return
+    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+        first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
+        mine = table[first:last]
+        _accounts(0, last - first, slot[first:last], context, with_margin, mine)
+        _measure(first, last, number, needs, own, row, slot, first, mine, context, out)
+
+
+@parallel
+def measure_all(number, needs, own, row, slot, span, blocks, context, out):
+    """As `measure`, for so many rows that every account is looked at once, block by block.
+
+    Parameters
+    ----------
+    span : int64 (2, blocks, legs)
+        As `fastadl.kernels.layout.gather` gives it with `row` and `slot`.
+    blocks : int64 (blocks, 3)
+    number, needs, own, row, slot, context, out : as in `measure`
+    """
+    with_margin = out.shape[0] > 3 or needs & _MARGIN != 0
+    for b in prange(blocks.shape[0]):
+        first = blocks[b, 1]
+        table = np.empty((blocks[b, 2] - first, 4))
+        slots = np.arange(first, blocks[b, 2])
+        _accounts(0, slots.shape[0], slots, context, with_margin, table)
+        for w in range(span.shape[2]):
+            begin, end = span[0, b, w], span[1, b, w]
+            origin = -1 - first
+            _measure(begin, end, number, needs, own, row, slot, origin, table, context, out)
+
+
+@parallel
+def describe(row, slot, span, rows, rank, tier, lots, tie, tier_out):
+    """Lots, tie-breaker and tier of candidate rows, block by block.
+
+    Parameters
+    ----------
+    row, slot, span : as `fastadl.kernels.layout.gather` gives them
+    rows : Rows
+    rank, tier : int32, uint8 (accounts)
+        Order of the ids, and ADL tier, by account.
+    lots, tie, tier_out : int64, int32, uint8 (n)
+        Written.
+    """
+    for b in prange(span.shape[1]):
+        for w in range(span.shape[2]):
+            for c in range(span[0, b, w], span[1, b, w]):
+                account = rows.account[slot[c]]
+                lots[c] = int(abs(rows.lots[row[c]]))
+                tie[c] = rank[account]
+                tier_out[c] = tier[account]
+
+
+@kernel
+def _hedged(slot, limit, rows, unit):
+    """Whether what an account holds nearly cancels out (rule R83)."""
+    g = locate(rows.group_slot, slot)
+    width = rows.group_slot[g + 1] - rows.group_slot[g]
+    at = rows.group_row[g] + slot - rows.group_slot[g]
+    delta = 0.0
+    gross = 0.0
+    for _ in range(rows.group_rows[g]):
+        if rows.lots[at] != 0.0:
+            value = abs(rows.lots[at] * unit[rows.leg[at] >> 1])
+            delta += value if rows.lots[at] > 0.0 else -value
+            gross += value
+        at += width
+    return gross > 0.0 and abs(delta) <= limit * gross
+
+
+@parallel
+def neutral(slot, limit, flagged, isolated, rows, unit, tier):
+    """Tiers that put delta-neutral accounts behind others (rule R83).
+
+    Parameters
+    ----------
+    slot : int32 (n)
+        Accounts of the candidates.
+    limit : float
+        Most net value, as a part of the gross, that counts as neutral.
+    flagged : bool
+        Whether the given tier is a flag that counts while the account is neutral, or a tier to refine.
+    isolated : bool (accounts)
+    rows : Rows
+    unit : float64 (instruments)
+    tier : uint16 (n)
+        As given; overwritten.
+    """
+    n = slot.shape[0]
+    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+        for c in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
+            hedged = not isolated[rows.account[slot[c]]] and _hedged(slot[c], limit, rows, unit)
+            if not flagged:
+                tier[c] = 2 * tier[c] + hedged
+            elif not hedged:
+                tier[c] = 0
