@@ -3,7 +3,7 @@
 import copy
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from fastadl.policy.model import alone
 from model import run
 from model.allocation import capped_shares, quotas
 from model.book import Account, Row
@@ -144,6 +145,7 @@ def assert_policy_is_valid(given: str | Raw, fund: Raw) -> None:
     assert policy.get("drawdown_stop", 0) <= policy.get("drawdown_start", 0)
     assert policy.get("pool_min", 0) <= policy.get("pool_max", 0)
     assert policy["trigger"] != "drawdown" or fund.get("max_drawdown") is None
+    assert (policy["socialization"], policy["severity"]) != ("clawback", "trigger_loss")
     if policy["space"] == "wealth":
         assert policy["trigger"] not in ("unfilled", "pool_profit")
     else:
@@ -262,7 +264,11 @@ MORE_REACHED = {
     for choice, values in MORE_CHOICES.items()
     for value in values
     if value != DEFAULTS[choice]
-} | {"then": 2, "fund limits": 3, "refused": 5, "paid by the pool": 5, "fund gains by rounding": 5}
+} | {"then": 1, "fund limits": 2, "refused": 1, "paid by the pool": 2, "fund gains by rounding": 2}
+
+
+#: What a value needs beside it to show.
+SHOWN_BY = {"fraction": {"fraction": "0.4"}, "matched": {"socialization": "open_interest"}}
 
 
 @pytest.mark.slow
@@ -270,33 +276,41 @@ def test_every_choice_of_section_9_makes_a_difference() -> None:
     seen: Counter[str] = Counter()
 
     def collect(scenario: Raw) -> None:
-        missing = {name for name, least in MORE_REACHED.items() if seen[name] < least}
-        if missing:
-            seen.update(missing & set(differences(scenario, run(scenario), missing)))
+        for name in [name for name, least in MORE_REACHED.items() if seen[name] < least]:
+            choice, _, value = name.partition(" ")
+            if choice in DEFAULTS and value:
+                seen[name] += makes_a_difference(scenario, choice, value)
+        seen.update(features_of_section_9(scenario, run(scenario)))
 
-    collect_from([scenarios(wide=True, max_accounts=9)], collect, runs=60)
+    kinds = (
+        scenarios(wide=True, max_accounts=9),
+        scenarios(wide=True, max_accounts=6, always_liquidity=True),
+    )
+    collect_from(kinds, collect, runs=40)
     missed = {name: (seen[name], least) for name, least in MORE_REACHED.items() if seen[name] < least}
     assert not missed
 
 
-def differences(scenario: Raw, output: Raw, wanted: Collection[str]) -> Iterator[str]:
-    """What of section 9 has led elsewhere than the first values would have; scores that have ranked."""
+def makes_a_difference(scenario: Raw, choice: str, value: str) -> bool:
+    """Whether one value, and nothing else, leads elsewhere than the first; a score need only have ranked."""
+    policy = alone(choice, value) | SHOWN_BY.get(value, {})
+    if scenario.get("fund") and value == "drawdown":
+        scenario = scenario | {"fund": scenario["fund"] | {"max_drawdown": None}}
+    output = run(scenario | {"policy": policy})
+    if choice == "score":
+        return any(fill["rank"] > 1 for tick in output["ticks"] for fill in tick["adl_fills"])
+    changed = run(scenario | {"policy": policy | {choice: DEFAULTS[choice]}})
+    return any(changed[name] != output[name] for name in ("positions", "accounts"))
+
+
+def features_of_section_9(scenario: Raw, output: Raw) -> Iterator[str]:
     policy, fund = output["policy"], scenario.get("fund") or {}
-    if any(fill["rank"] > 1 for tick in output["ticks"] for fill in tick["adl_fills"]):
-        yield f"score {policy['score']}"
-    for choice, usual in DEFAULTS.items():
-        value = policy.get(choice, usual)
-        name = "then" if choice == "then" else f"{choice} {value}"
-        if value != usual and name in wanted and choice != "score":
-            changed = run(scenario | {"policy": policy | {choice: usual}})
-            if changed["positions"] != output["positions"] or changed["accounts"] != output["accounts"]:
-                yield name
-    without = {name: value for name, value in fund.items() if name not in ("limits", "daily_share")}
-    if (
-        without != fund
-        and "fund limits" in wanted
-        and run(scenario | {"fund": without})["fund"] != output["fund"]
-    ):
+    if "then" in policy:
+        without_keys = run(scenario | {"policy": policy | {"then": []}} if "seed" not in policy else scenario)
+        if without_keys["accounts"] != output["accounts"]:
+            yield "then"
+    unlimited = {name: value for name, value in fund.items() if name not in ("limits", "daily_share")}
+    if unlimited != fund and run(scenario | {"fund": unlimited})["fund"] != output["fund"]:
         yield "fund limits"
     for tick in output["ticks"]:
         if tick.get("refused"):
