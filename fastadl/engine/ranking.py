@@ -57,6 +57,8 @@ class Candidates:
 
     def tiers(self) -> IntArray:
         """Tiers that occur, ascending."""
+        if len(self.tier) and self.tier.min() == self.tier.max():
+            return self.tier[:1]
         return np.flatnonzero(np.bincount(self.tier))
 
     def ranked(self) -> IntArray:
@@ -67,11 +69,12 @@ class Candidates:
 
     def best(self, need: int) -> IntArray:
         """The best candidates, in rank order, until their lots cover the need."""
+        tiers = self.tiers()
+        if len(tiers) == 1:
+            return select(self.key, self.turn, self.lots, need)
         found: list[IntArray] = []
-        for tier in self.tiers():
+        for tier in tiers:
             members = np.flatnonzero(self.tier == tier)
-            if len(members) == len(self):
-                return select(self.key, self.turn, self.lots, need)
             chosen = members[select(self.key[members], self.turn[members], self.lots[members], need)]
             found.append(chosen)
             need -= int(self.lots[chosen].sum())
@@ -141,6 +144,8 @@ def candidates(
 def _able(state: State, slot: IntArray, parts: Float64Array) -> BoolArray:
     """Who has equity of at least 0, exactly (rules R5, R40)."""
     _, equity, error, *_ = parts
+    if (equity > error).all():
+        return np.ones(len(slot), np.bool_)
     able: BoolArray = equity >= 0.0
     near = np.flatnonzero(np.abs(equity) <= error)
     able[near] = state.equity_floor(slot[near]) >= 0

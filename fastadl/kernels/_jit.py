@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numba
 from numba.core import caching, types
 
-__all__ = ["ByAddress", "cache_directory", "compiled", "kernel", "parallel", "source_digest"]
+__all__ = ["ByAddress", "borrowing", "cache_directory", "compiled", "kernel", "parallel", "source_digest"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -108,6 +108,15 @@ def _compile(function: F, **options: Any) -> F:
 def kernel(function: F) -> F:
     """Compile a serial kernel, or a helper of one."""
     return _compile(function)
+
+
+def borrowing(function: F) -> F:
+    """Compile a serial kernel that allocates nothing and returns no array.
+
+    It counts no references to the arrays in the tuples it is given. Where kernels this small hand tuples on
+    to each other in a loop, counting took most of the time (*measured*: `close`, 103 ns with, 13 ns without).
+    """
+    return _compile(function, _nrt=False)
 
 
 def parallel(function: F) -> F:

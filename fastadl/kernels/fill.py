@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from numba import prange
 
-from fastadl.kernels._jit import kernel, parallel
+from fastadl.kernels._jit import borrowing, parallel
 from fastadl.kernels.guard import UNCUT, allowed
 from fastadl.kernels.money import close
 from fastadl.kernels.wide import ceil_scaled, trunc_scaled
@@ -73,7 +73,7 @@ class Refusals(NamedTuple):
     reason: Any  # int64   `guard.BELOW_ZERO` or `guard.HEALTH`
 
 
-@kernel
+@borrowing
 def _paid(bankrupt, i, lots, side, transfer):
     """What the first `lots` lots of a bankrupt row are paid, rounded up (rule R13)."""
     if bankrupt.whole_value[i]:
@@ -81,7 +81,7 @@ def _paid(bankrupt, i, lots, side, transfer):
     return ceil_scaled(side * lots, transfer[0], transfer[1])
 
 
-@kernel
+@borrowing
 def fill(bankrupt, ranked, rows, side, transfer, at_entry, guard, margins, exact, place, fills, refusals):
     """Pair bankrupt rows with candidates and move lots and money.
 
@@ -179,7 +179,7 @@ def fill(bankrupt, ranked, rows, side, transfer, at_entry, guard, margins, exact
     return DONE
 
 
-@kernel
+@borrowing
 def _settle_part(first, last, ranked, rows, fills):
     for n in range(first, last):
         c = fills.candidate[n]

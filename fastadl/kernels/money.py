@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fastadl.kernels._jit import kernel
+from fastadl.kernels._jit import borrowing
 from fastadl.kernels.layout import locate
 from fastadl.kernels.wide import muldiv, trunc_scaled
 
@@ -21,7 +21,7 @@ class Reserve(NamedTuple):
     currency: Any  # int32 (instruments)  currency of each instrument
 
 
-@kernel
+@borrowing
 def release(rows, at, closed, held):
     """Take `closed` of the `held` lots off a row; returns the entry value released (rule R10)."""
     entry = rows.entry[at]
@@ -34,7 +34,7 @@ def release(rows, at, closed, held):
     return released
 
 
-@kernel
+@borrowing
 def close(rows, slot, at, closed, value):
     """Close `closed` lots of a row for `value`, received by its account; returns the realised profit."""
     profit = value - release(rows, at, closed, int(abs(rows.lots[at])))
@@ -42,7 +42,7 @@ def close(rows, slot, at, closed, value):
     return profit
 
 
-@kernel
+@borrowing
 def take(reserve, instrument, side, taken, value):
     """The fund or the market takes lots of one side and pays `value` (rule R12).
 
@@ -79,7 +79,7 @@ def take(reserve, instrument, side, taken, value):
     return gained
 
 
-@kernel
+@borrowing
 def find_rows(rows, slot, leg, row):
     """Place of each (account, leg) row, open or not, or −1; all (n), `row` int64 is written."""
     for i in range(slot.shape[0]):
@@ -93,7 +93,7 @@ def find_rows(rows, slot, leg, row):
             at += width
 
 
-@kernel
+@borrowing
 def _take_account(rows, slot, same, opposite, side, taken, value):
     """As `take`, by a trader's account: its opposite row is closed first, the rest opens (rule R77)."""
     gained = value - value
@@ -110,7 +110,7 @@ def _take_account(rows, slot, same, opposite, side, taken, value):
     return gained
 
 
-@kernel
+@borrowing
 def close_rows(rows, slot, row, closed, value, other, reserve, profit, gained):
     """Close parts of rows in order, the other side taking each (rules R10, R12, R77).
 
@@ -139,7 +139,7 @@ def close_rows(rows, slot, row, closed, value, other, reserve, profit, gained):
             gained[i] = _take_account(rows, other[0, i], other[1, i], other[2, i], side, closed[i], value[i])
 
 
-@kernel
+@borrowing
 def floors(x, y, z, out):
     """`floor(x · y / z)`, element by element, within the bounds of `muldiv`; all int64 (n)."""
     for i in range(x.shape[0]):

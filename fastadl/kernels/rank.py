@@ -90,20 +90,29 @@ def order(chosen, key, tie):
     -------
     int64 (m)
     """
-    source = chosen.copy()
+    # copies side by side, so that the passes jump about in little memory
+    near_key = np.empty(chosen.shape[0], np.int64)
+    near_tie = np.empty(chosen.shape[0], np.int32)
+    source = np.arange(chosen.shape[0])
     target = np.empty_like(source)
-    most = np.int64(0)
-    for i in range(source.shape[0]):
-        most = max(most, np.int64(tie[source[i]]))
+    most = np.int32(0)
+    ascending = True
+    for i in range(chosen.shape[0]):
+        near_key[i] = key[chosen[i]]
+        near_tie[i] = tie[chosen[i]]
+        ascending = ascending and near_tie[i] >= most
+        most = max(most, near_tie[i])
     shift = 0
-    while (most >> shift) > 0:
-        _pass(tie, source, target, shift)
+    while not ascending and (most >> shift) > 0:
+        _pass(near_tie, source, target, shift)
         source, target = target, source
         shift += _BITS
     for shift in (0, 11, 22, 33, 44, 53):
-        _pass(key, source, target, shift)
+        _pass(near_key, source, target, shift)
         source, target = target, source
-    return source
+    for i in range(chosen.shape[0]):
+        target[i] = chosen[source[i]]
+    return target
 
 
 @kernel
