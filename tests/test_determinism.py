@@ -104,6 +104,7 @@ def tables() -> list[pl.DataFrame]:
 THREADS = min(2, numba.config.NUMBA_NUM_THREADS)
 
 
+@pytest.mark.jit  # without it there is one thread
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
 def test_neither_row_order_nor_threads_nor_the_run_changes_a_byte(tables, policy):
     once = results(tables, policy)
