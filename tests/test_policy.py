@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fastadl import Book, Engine
 from fastadl.contracts import Instrument, Instruments, Kind, Tier
 from fastadl.errors import BoundsError, InputError, PolicyError
 from fastadl.policy import (
@@ -132,6 +133,7 @@ class TestPolicy:
             (3, "/policy", "give the name of a preset"),
             (None, "/policy", "give the name of a preset"),
             ({"preset": "okx"}, "/policy/preset", "did you mean okx_2025?"),
+            ("OKX_2025", "/policy", "did you mean okx_2025?"),
             ({"preset": None}, "/policy/preset", "name one of"),
             ({"preset": []}, "/policy/preset", "name one of"),
             ({"scores": "okx"}, "/policy/scores", "did you mean score?"),
@@ -195,8 +197,12 @@ class TestPolicy:
             ({"tiers": "delta_neutral"}, "delta_limit", ["-0.01", "1.01", "x"]),
             ({"allocation": "capped_pro_rata"}, "max_share", ["0", "1.1", "nan"]),
             ({"allocation": "risk_aware"}, "exponent", [-1, 5, "1"]),
-            ({"allocation": "risk_aware"}, "min_leverage", ["-1", "x"]),
-            ({"allocation": "factor_fill"}, "betas", ["1", {"X": "0"}, {"X": "-1"}, {"X": None}]),
+            ({"allocation": "risk_aware"}, "min_leverage", ["-1", "x", "9" * 400]),
+            (
+                {"allocation": "factor_fill"},
+                "betas",
+                ["1", {"X": "0"}, {"X": "-1"}, {"X": None}, {5: "1"}, (5,), ((1, 2, 3),)],
+            ),
             ({"severity": "fraction"}, "fraction", ["-0.1", "1.1"]),
             ({"space": "wealth", "socialization": "clawback"}, "session", [0, "1", True]),
             ({"trigger": "drawdown"}, "drawdown_start", ["0", "1.1"]),
@@ -216,6 +222,23 @@ class TestPolicy:
                 AdlPolicy.of({**policy, name: value})
             assert refused.value.pointer.startswith(f"/policy/{name}")
         AdlPolicy.of(policy)
+
+    def test_betas_name_symbols_of_the_book(self) -> None:
+        book = Book.from_frames(
+            {
+                "symbol": ["X"],
+                "kind": ["linear"],
+                "contract_size": ["1"],
+                "lot": ["1"],
+                "tiers": [[{"min_notional": "0", "maintenance_rate": "0"}]],
+            },
+            {"id": ["a"], "cash": ["1"]},
+            {"account": ["a"], "symbol": ["X"], "qty": ["1"], "entry_price": ["1"]},
+        )
+        Engine(book, policy={"allocation": "factor_fill", "betas": {"X": "2"}})
+        with pytest.raises(InputError) as refused:
+            Engine(book, policy={"allocation": "factor_fill", "betas": {"Z": "2"}})
+        assert refused.value.pointer == "/policy/betas/Z"
 
     def test_parameters_are_exact_and_shown_where_they_differ(self) -> None:
         drawdown = AdlPolicy.of({"trigger": "drawdown", "drawdown_start": "0.1"})
@@ -255,8 +278,21 @@ class TestPolicy:
                 add_preset("example_2026", venue)
         finally:
             named.pop("example_2026", None)
-        with pytest.raises(PolicyError, match="letters"):
-            add_preset("my venue", venue)
+        for name, given in (
+            ("my venue", venue),
+            (5, venue),
+            ("x", None),
+            ("x", Venue(title="", choices=[1])),
+        ):
+            with pytest.raises(PolicyError, match=r"letters|mapping"):
+                add_preset(name, given)  # type: ignore[arg-type]
+        with pytest.raises(PolicyError, match="did you mean score"):
+            add_preset("x", Venue(title="", choices={"scor": "size"}))
+        try:
+            add_preset("okx_2030", Venue(title="", choices={"preset": "okx_2025", "score": "size"}))
+            assert AdlPolicy.of("okx_2030").choices() == FIRST | {"score": "size", "price": "mark"}
+        finally:
+            named.pop("okx_2030", None)
         with pytest.raises(PolicyError, match="did you mean size"):
             add_preset("example_2027", Venue(title="", choices={"score": "sise"}))
         assert "example_2027" not in VENUES

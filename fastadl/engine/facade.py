@@ -82,6 +82,8 @@ class Engine:
         if incremental:
             raise InputError(("incremental",), incremental, "leave it out; every mark is a full pass")
         self.policy = AdlPolicy.of(policy)
+        for symbol, _ in self.policy.betas or ():
+            book.instruments.lookup(symbol, ("policy", "betas", symbol))
         for score in (self.policy.score, *self.policy.then):
             scoring(score)  # refuses a function of the user's that cannot be used
         self.liquidity = Liquidity.of(liquidity)

@@ -72,7 +72,10 @@ def _uncompiled(name: str, function: Callable[[Any], Any]) -> Callable[[Candidat
     def call(candidate: Candidate) -> float:
         figures = (np.float64(x) if isinstance(x, float) else x for x in candidate)
         with np.errstate(all="ignore"):
-            found = function(Candidate(*figures))
+            try:
+                found = function(Candidate(*figures))
+            except Exception:  # as compiled: whatever fails is not a number
+                return float("nan")
         if not isinstance(found, (Real, np.bool_)):
             raise PolicyError(("score",), name, f"let it return a float, not {found!r} (rule R97)")
         return float(found)

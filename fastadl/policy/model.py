@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
@@ -284,7 +284,7 @@ def add_preset(name: str, venue: Venue) -> AdlPolicy:
     name : str
         Not that of another preset.
     venue : Venue
-        Its choices; `choices` may hold a score of one's own (rule R97).
+        Its choices; they may start from a ``preset`` and hold a score of one's own (rule R97).
 
     Returns
     -------
@@ -303,12 +303,13 @@ def add_preset(name: str, venue: Venue) -> AdlPolicy:
     >>> fa.add_preset("example_2026", venue).price
     'mark'
     """
-    if not name.isidentifier():
-        raise PolicyError(("preset",), name, "give a name of letters, digits and underscores")
+    _check_preset(name, venue)
     if name in named:
         raise PolicyError(("preset",), name, "this name is taken: give another, with the year of the rules")
-    policy = AdlPolicy(**venue.choices, cancel_orders=venue.cancel_orders)
-    named[name] = venue
+    policy = replace(AdlPolicy.of(venue.choices), cancel_orders=venue.cancel_orders)
+    own = dict(venue.choices)
+    base = VENUES[own.pop("preset")].choices if "preset" in own else {}
+    named[name] = replace(venue, choices={**base, **own})
     return policy
 
 
@@ -427,6 +428,13 @@ def _shown(value: Any) -> Any:
     return value
 
 
+def _check_preset(name: object, venue: object) -> None:
+    if not isinstance(venue, Venue) or not isinstance(venue.choices, Mapping):
+        raise PolicyError(("preset",), venue, "give a Venue whose choices are a mapping")
+    if not isinstance(name, str) or not name.isidentifier():
+        raise PolicyError(("preset",), name, "give a name of letters, digits and underscores")
+
+
 def alone(choice: str, value: str) -> dict[str, str]:
     """One value of one choice, with what it does not go without (rule R81)."""
     if value == "pool_profit":
@@ -438,7 +446,8 @@ def alone(choice: str, value: str) -> dict[str, str]:
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """The ending of a remedy that suggests a known name; empty if none is near."""
-    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name).casefold(), list(known), n=1, cutoff=0.5)
+    close = close or difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
 
 

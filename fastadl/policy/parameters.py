@@ -75,13 +75,14 @@ def _word(*allowed: str) -> Callable[[tuple[str, ...], Any], str]:
 
 def _betas(path: tuple[str, ...], value: Any) -> tuple[tuple[str, Fraction], ...]:
     """Symbol and beta, by symbol; a tuple, so that a policy stays a value."""
-    items = dict(value) if isinstance(value, tuple) else value
-    if not isinstance(items, Mapping):
+    try:
+        items = dict(value) if isinstance(value, (tuple, Mapping)) else None
+    except (TypeError, ValueError):
+        items = None
+    if items is None or not all(isinstance(symbol, str) for symbol in items):
         raise PolicyError(path, value, "give an object of symbol to number (rule R80)")
     positive = _number(0, None, above=True)
-    return tuple(
-        sorted((str(symbol), positive((*path, str(symbol)), beta)) for symbol, beta in items.items())
-    )
+    return tuple(sorted((symbol, positive((*path, symbol), beta)) for symbol, beta in items.items()))
 
 
 def _drawdown(policy: Any) -> bool:
@@ -119,7 +120,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "exponent": Parameter(lambda p: p.allocation == "risk_aware", "allocation risk_aware", _integer(0, 4), 1),
     "min_leverage": Parameter(
-        lambda p: p.allocation == "risk_aware", "allocation risk_aware", _number(0, None), Fraction(0)
+        lambda p: p.allocation == "risk_aware", "allocation risk_aware", _number(0, 1 << 62), Fraction(0)
     ),
     "betas": Parameter(lambda p: p.allocation == "factor_fill", "allocation factor_fill", _betas, ()),
     "fraction": Parameter(

@@ -176,6 +176,17 @@ def _deleveraged(tick: Entry) -> Iterator[RenderableType]:
         other = "shorts" if side == "long" else "longs"
         against = "the pool" if fills[0]["bankrupt"] == "fund" else f"bankrupt {side}s"
         yield table(f"Auto-deleveraged: {symbol} {other} close against {against}", columns, fills)
+    if tick.get("refused"):
+        yield table(
+            "Passed over, in whole or in part, to protect the counterparty",
+            [
+                ("counterparty", _field("account")),
+                ("bankrupt", _field("bankrupt")),
+                _QTY,
+                ("why", _field("reason")),
+            ],
+            tick["refused"],
+        )
     if tick["socialized"]:
         yield table(
             "Losses charged in cash",

@@ -37,7 +37,7 @@ def _settled(given: dict[str, Any], price: Fraction, sign: int, mark: Fraction) 
         {"X": linear(rate=_RATE, mark=mark)},
         {"ruined": abs(opened - price), "chosen": 10**6},
         [("ruined", "X", sign, sign * opened), ("chosen", "X", -sign, -sign * entry)],
-        policy={"preset": "kucoin_2025", "trigger": "unfilled"},
+        policy="kucoin_2025",
     )
     before = one(engine.rank("X", other))["unrealized_pnl"]
     fill = one(engine.tick({}).adl_fills)
