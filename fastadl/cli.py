@@ -207,7 +207,9 @@ def policies(name: str | None = None, /) -> None:
 
 
 def _written(value: Any) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_written(each) for each in value)
+    return str(getattr(value, "name", value))
 
 
 def _columns(*names: str) -> list[Any]:
