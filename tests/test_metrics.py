@@ -415,3 +415,12 @@ def test_triggers_are_passed_over():
 def test_a_probe_of_nothing_is_refused(more, told):
     with pytest.raises(InputError, match=told):
         metrics.probe("bitmex", **more)
+
+
+def test_compare_takes_one_name_and_refuses_choices_without_a_name() -> None:
+    some = synth.book("pareto", positions=30, accounts=15, instruments=2, seed=1)
+    marks = {item.symbol: item.mark for item in some.instruments}
+    assert metrics.compare(some, marks, "bitmex")["policy"].to_list() == ["bitmex"]
+    with pytest.raises(InputError, match="mapping of name to choices") as refused:
+        metrics.compare(some, marks, ["bitmex", {"score": "size"}])  # type: ignore[list-item]
+    assert refused.value.pointer == "/policies/1"

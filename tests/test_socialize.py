@@ -432,6 +432,10 @@ def test_side_index_refuses_what_nobody_bears() -> None:
         lambda: SideIndex(5).absorb(0, closed=-1),
         lambda: SideIndex(5).absorb(1, closed=6),
         lambda: SideIndex(0).absorb(1),
+        lambda: SideIndex(1.5),
+        lambda: SideIndex("10"),
+        lambda: SideIndex(10).absorb(1.5),
+        lambda: SideIndex(10).stake(-5),
         lambda: index_delta(-1, 1, 1),
     ):
         with pytest.raises(fa.InputError):

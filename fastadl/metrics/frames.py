@@ -239,7 +239,7 @@ def compare(
     >>> compare(book, marks, ["bitmex", "pro_rata"])["policy"].to_list()
     ['bitmex', 'pro_rata']
     """
-    named = policies if isinstance(policies, Mapping) else {name: name for name in policies}
+    named = policies if isinstance(policies, Mapping) else _by_name(policies)
     before = Engine(book)
     before.mark(prices)
     rows = []
@@ -252,6 +252,14 @@ def compare(
     if not rows:
         raise InputError(("policies",), "none", "name at least one policy")
     return pl.concat(rows)
+
+
+def _by_name(policies: Iterable[str]) -> dict[str, str]:
+    names = [policies] if isinstance(policies, str) else list(policies)
+    for place, name in enumerate(names):
+        if not isinstance(name, str):
+            raise InputError(("policies", place), name, "name a preset, or give a mapping of name to choices")
+    return dict(zip(names, names, strict=True))
 
 
 def _units(engine: Engine, symbols: list[str]) -> dict[str, tuple[int, int]]:

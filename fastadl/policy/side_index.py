@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Final
 
 from fastadl.errors import InputError
@@ -44,11 +45,18 @@ def index_delta(loss: int, quantity: int, scale: int) -> int:
     >>> index_delta(100, 5 + 5, 10**9)
     10000000000
     """
+    _whole(loss=loss, quantity=quantity, scale=scale)
     if loss < 0:
         raise InputError(("loss",), loss, "give a loss that is not negative")
     if quantity <= 0:
         raise InputError(("quantity",), quantity, "give what bears the loss, more than 0")
     return -(-loss * scale // quantity)
+
+
+def _whole(**numbers: object) -> None:
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, Integral):
+            raise InputError((name,), number, "give a whole number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,7 @@ class SideIndex:
     index: int = 0
 
     def __post_init__(self) -> None:
+        _whole(quantity=self.quantity, multiplier=self.multiplier, index=self.index)
         if self.quantity < 0:
             raise InputError(("quantity",), self.quantity, "give a number that is not negative")
         if self.multiplier < (self.quantity > 0):
@@ -139,6 +148,7 @@ class SideIndex:
         InputError
             If a number is negative, more is closed than the side holds, or nobody bears the deficit.
         """
+        _whole(deficit=deficit, closed=closed, fund=fund)
         if not 0 <= closed <= self.quantity:
             raise InputError(("closed",), closed, f"give at most the open interest, {self.quantity}")
         paid = max(0, min(deficit, fund))
@@ -151,6 +161,9 @@ class SideIndex:
 
     def stake(self, quantity: int) -> Stake:
         """A position of some quantity that is settled now; refused on a closed side."""
+        _whole(quantity=quantity)
+        if quantity < 0:
+            raise InputError(("quantity",), quantity, "give a number that is not negative")
         if self.multiplier == 0:
             raise InputError(("quantity",), quantity, "begin a new side: nothing is left of this one")
         return Stake(quantity, self.multiplier, self.index)
