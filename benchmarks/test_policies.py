@@ -14,7 +14,7 @@ from fastadl import AdlPolicy, Book, Engine
 from fastadl.engine.allocation import NEEDS_DETAIL, quotas
 from fastadl.engine.ranking import candidates
 from fastadl.policy import CHOICES
-from fastadl.policy.model import alone
+from fastadl.policy.choices import alone
 
 #: Candidates are a tenth of the positions asked for, fills a tenth of the candidates.
 _SHARE, _FILLS = 10, 10

@@ -14,7 +14,7 @@ from fastadl.book import Book
 from fastadl.engine import Engine
 from fastadl.kernels import _jit
 from fastadl.policy import CHOICES, AdlPolicy, Fund, Liquidity, score
-from fastadl.policy.model import alone
+from fastadl.policy.choices import alone
 
 __all__ = ["Kernel", "warmup"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from engines import ipc, state_of
 from fastadl import AdlPolicy, Book, Engine, synth
-from fastadl.policy.model import CHOICES, alone
+from fastadl.policy.choices import CHOICES, alone
 
 POLICIES: list[Any] = [
     *(alone(choice, value) for choice, values in CHOICES.items() for value in values[1:]),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from fastadl.policy.model import alone
+from fastadl.policy.choices import alone
 from model import run
 from model.allocation import capped_shares, quotas
 from model.book import Account, Row

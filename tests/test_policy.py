@@ -28,8 +28,8 @@ from fastadl.policy import (
     add_preset,
     score,
 )
+from fastadl.policy.choices import alone
 from fastadl.policy.meaning import meaning
-from fastadl.policy.model import alone
 from fastadl.policy.venues import named
 
 FIRST = {choice: values[0] for choice, values in list(CHOICES.items())[:8]}

@@ -15,7 +15,7 @@ from fastadl.errors import PolicyError
 from fastadl.kernels._jit import ByAddress
 from fastadl.kernels.scores import NEEDS, SCORES, Candidate, needed, read_figures
 from fastadl.policy import OwnScore
-from fastadl.policy.model import nearest
+from fastadl.policy.choices import nearest
 
 __all__ = ["Scoring", "scoring"]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from fastadl.policy.choices import CHOICES
 from fastadl.policy.funding import Fund
 from fastadl.policy.liquidity import Liquidity
-from fastadl.policy.model import CHOICES, AdlPolicy, add_preset
+from fastadl.policy.model import AdlPolicy, add_preset
 from fastadl.policy.own_score import OwnScore, score
 from fastadl.policy.parameters import PARAMETERS
 from fastadl.policy.side_index import SideIndex, Stake, index_delta

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastadl.decimals import exact, plain
 from fastadl.errors import BoundsError, InputError
-from fastadl.policy.model import nearest
+from fastadl.policy.choices import nearest
 from fastadl.schema import SUM_BOUND
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import numpy as np
 from fastadl.contracts import Instruments
 from fastadl.decimals import plain
 from fastadl.errors import BoundsError, InputError
+from fastadl.policy.choices import nearest
 from fastadl.policy.funding import Amount, number, refuse_unknown
-from fastadl.policy.model import nearest
 from fastadl.schema import SUM_BOUND, Int64Array
 
 __all__ = ["Liquidity"]

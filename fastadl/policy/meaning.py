@@ -6,7 +6,8 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-from fastadl.policy.model import CHOICES, AdlPolicy
+from fastadl.policy.choices import CHOICES
+from fastadl.policy.model import AdlPolicy
 from fastadl.policy.own_score import OwnScore
 
 __all__ = ["events", "meaning", "used"]

@@ -2,94 +2,37 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 from fastadl.decimals import plain
 from fastadl.errors import PolicyError
+from fastadl.policy.choices import (
+    CHOICES,
+    FIRST_CHOICES,
+    Allocation,
+    Guard,
+    Price,
+    Rerank,
+    Score,
+    Severity,
+    Socialization,
+    Space,
+    Split,
+    Tiers,
+    Trigger,
+    nearest,
+)
+from fastadl.policy.contradictions import CONTRADICTIONS
 from fastadl.policy.own_score import OwnScore
 from fastadl.policy.parameters import PARAMETERS
 from fastadl.policy.venues import VENUES, CancelOrders, Venue, named
 
-__all__ = ["CHOICES", "FIRST_CHOICES", "AdlPolicy", "add_preset", "alone", "nearest"]
+__all__ = ["AdlPolicy", "add_preset"]
 
-Trigger: TypeAlias = Literal["bankrupt", "none", "unfilled", "drawdown", "pool_profit"]
-Space: TypeAlias = Literal["contract", "wealth"]
-Score: TypeAlias = Literal[
-    "bitmex",
-    "binance",
-    "hyperliquid",
-    "hyperliquid_recovered",
-    "okx",
-    "htx",
-    "extended",
-    "profit_ratio",
-    "size",
-    "bitget_a",
-    "bitget_c",
-    "gate_2022",
-    "kucoin_v1",
-    "leverage",
-    "profit",
-    "low_cash",
-    "newest",
-    "given",
-    "random",
-]
-Allocation: TypeAlias = Literal[
-    "queue",
-    "whole",
-    "pro_rata_size",
-    "pro_rata_profit",
-    "leverage_fill",
-    "pro_rata_equity",
-    "capped_pro_rata",
-    "risk_aware",
-    "quadratic_projection",
-    "factor_fill",
-    "min_max",
-]
-Price: TypeAlias = Literal["bankruptcy", "mark", "mark_capped", "previous_mark", "oracle", "entry"]
-Guard: TypeAlias = Literal["none", "solvent", "health"]
-Split: TypeAlias = Literal["maintenance_margin", "notional"]
-Rerank: TypeAlias = Literal["never", "each"]
-Tiers: TypeAlias = Literal["given", "delta_neutral", "delta_neutral_flagged"]
-Severity: TypeAlias = Literal["full", "matched", "fraction", "trigger_loss"]
-Socialization: TypeAlias = Literal[
-    "profit",
-    "profit_floor",
-    "haircut",
-    "open_interest",
-    "opposite_side",
-    "session_profit",
-    "clawback",
-]
-
-#: Choice → its values; the first is the one taken when nothing is said.
-CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "trigger": get_args(Trigger),
-        "space": get_args(Space),
-        "score": get_args(Score),
-        "allocation": get_args(Allocation),
-        "price": get_args(Price),
-        "guard": get_args(Guard),
-        "split": get_args(Split),
-        "rerank": get_args(Rerank),
-        "tiers": get_args(Tiers),
-        "severity": get_args(Severity),
-        "socialization": get_args(Socialization),
-    }
-)
-#: The choices of rule R66, which every result shows.
-FIRST_CHOICES = tuple(CHOICES)[:8]
-
-#: Allocations of rule R43, which wealth space passes over in silence.
-_FIRST_ALLOCATIONS = CHOICES["allocation"][:5]
+#: Scores that a policy may name in `then`.
 _MOST_KEYS = 4
 
 
@@ -181,7 +124,7 @@ class AdlPolicy:
             if not (choice == "score" and isinstance(value, OwnScore)):
                 _one_of(value, allowed, (choice,))
         object.__setattr__(self, "then", _keys(self.then))
-        for contradiction in _CONTRADICTIONS:
+        for contradiction in CONTRADICTIONS:
             if contradiction.between(self):
                 raise PolicyError(
                     ("policy", contradiction.choice),
@@ -313,84 +256,6 @@ def add_preset(name: str, venue: Venue) -> AdlPolicy:
     return policy
 
 
-@dataclass(frozen=True, slots=True)
-class _Contradiction:
-    """Choices that exclude each other, and which of them to change."""
-
-    choice: str
-    between: Any
-    remedy: str
-    rule: str
-
-
-def _in_contract(p: AdlPolicy) -> bool:
-    return p.space == "contract"
-
-
-_CONTRADICTIONS = (
-    _Contradiction(
-        "guard",
-        lambda p: _in_contract(p) and p.guard != "none" and p.allocation == "whole",
-        "take guard none or another allocation: whole positions cannot be cut",
-        "R45",
-    ),
-    _Contradiction(
-        "guard",
-        lambda p: _in_contract(p) and p.guard != "none" and p.price == "entry",
-        "take guard none or another price: at his own entry price nobody can be protected",
-        "R81",
-    ),
-    _Contradiction(
-        "guard",
-        lambda p: _in_contract(p) and p.guard == "health" and p.price == "mark",
-        "take guard none or another price: a fill at mark never lowers health",
-        "R81",
-    ),
-    _Contradiction(
-        "allocation",
-        lambda p: p.space == "wealth" and p.allocation not in _FIRST_ALLOCATIONS,
-        "take space contract: no lots are allocated in wealth space",
-        "R81",
-    ),
-    _Contradiction(
-        "socialization",
-        lambda p: _in_contract(p) and p.socialization != "profit",
-        "take space wealth: losses are charged in cash there only",
-        "R81",
-    ),
-    _Contradiction(
-        "severity",
-        lambda p: _in_contract(p) and p.severity in ("matched", "trigger_loss"),
-        "take space wealth, or severity full or fraction",
-        "R81",
-    ),
-    _Contradiction(
-        "severity",
-        lambda p: p.severity == "trigger_loss" and p.socialization == "clawback",
-        "take another severity: the debts of a session were detected in other ticks",
-        "R91",
-    ),
-    _Contradiction(
-        "trigger",
-        lambda p: p.space == "wealth" and p.trigger in ("unfilled", "pool_profit"),
-        "take space contract: there is no loss to charge",
-        "R81",
-    ),
-    _Contradiction(
-        "price",
-        lambda p: p.trigger == "pool_profit" and p.price not in ("mark", "oracle"),
-        "take price mark or oracle: the pool pays what a position is worth",
-        "R81",
-    ),
-    _Contradiction(
-        "severity",
-        lambda p: p.trigger == "pool_profit" and p.severity != "full",
-        "take severity full: the pool's limits say how much",
-        "R81",
-    ),
-)
-
-
 def _uses(choices: Mapping[str, Any], parameter: Any) -> bool:
     """Whether choices not yet checked use a parameter."""
     return bool(parameter.needs(_Draft({**_DEFAULTS, **choices})))
@@ -433,22 +298,6 @@ def _check_preset(name: object, venue: object) -> None:
         raise PolicyError(("preset",), venue, "give a Venue whose choices are a mapping")
     if not isinstance(name, str) or not name.isidentifier():
         raise PolicyError(("preset",), name, "give a name of letters, digits and underscores")
-
-
-def alone(choice: str, value: str) -> dict[str, str]:
-    """One value of one choice, with what it does not go without (rule R81)."""
-    if value == "pool_profit":
-        return {choice: value, "price": "mark"}
-    if value in (*CHOICES["socialization"][1:], "matched", "trigger_loss"):
-        return {choice: value, "space": "wealth"}
-    return {choice: value}
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """The ending of a remedy that suggests a known name; empty if none is near."""
-    close = difflib.get_close_matches(str(name).casefold(), list(known), n=1, cutoff=0.5)
-    close = close or difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _one_of(value: object, allowed: tuple[str, ...], path: tuple[str, ...]) -> None:

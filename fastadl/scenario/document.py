@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from fastadl.decimals import plain
 from fastadl.errors import InputError
-from fastadl.policy.model import nearest
+from fastadl.policy.choices import nearest
 from fastadl.scenario.text import Path
 from fastadl.schema import SUM_BOUND
 
