@@ -33,7 +33,7 @@ from fastadl.kernels.levels import level_shares
 from fastadl.kernels.mark import guard_blocks, guard_slots, scan
 from fastadl.kernels.measure import FIELDS, measure
 from fastadl.kernels.money import close_rows
-from fastadl.kernels.rank import order, select
+from fastadl.kernels.rank import keys, order, select
 from fastadl.kernels.scores import NEEDS, SCORES
 from fastadl.reference import allocate, mark, rank, wide
 from fastadl.reference.account import safe
@@ -198,6 +198,28 @@ def test_ties_longer_than_a_bucket_go_to_the_smaller_id(spread: int, count: int)
     for need in (1, int(total[4095 % count]), int(total[4000]) + 1, int(total[-1]), int(total[-1]) + 10):
         chosen = best[: int(np.searchsorted(total, need)) + 1]
         np.testing.assert_array_equal(select(key, tie, lots, need), chosen)
+
+
+@pytest.mark.parametrize("spread", [3, 1 << 50, 1 << 62], ids=["ties", "one bucket", "many buckets"])
+def test_a_queue_of_several_parts_equals_the_plain_sort(spread: int) -> None:
+    random = np.random.default_rng(11)
+    key = random.integers(-spread, spread, 33_000)
+    tie = random.permutation(len(key)).astype(np.int32)
+    lots = random.integers(1, 100, len(key))
+    best = np.lexsort((tie, key))
+    total = np.cumsum(lots[best])
+    for need in (1, int(total[-1]) // 3, int(total[-1]) + 1):
+        chosen = best[: int(np.searchsorted(total, need)) + 1]
+        np.testing.assert_array_equal(select(key, tie, lots, need), chosen)
+
+
+def test_both_zeros_are_one_score() -> None:
+    key = np.empty(40_000, np.int64)
+    scores = np.tile([0.0, -0.0, 1.0, -1.0], 10_000)
+    keys(scores.view(np.int64), key)
+    assert key[0] == key[1]
+    assert key[2] < key[0] < key[3]
+    assert (key.reshape(-1, 4) == key[:4]).all()
 
 
 def test_a_small_queue_equals_the_plain_sort_whatever_the_need() -> None:

@@ -36,7 +36,8 @@ __all__ = ["FUND", "MARKET", "State"]
 #: Rows of the reserve tables.
 FUND, MARKET = 0, 1
 
-_BLOCK = 2048
+#: Bytes of hot columns in a block, so that blocks take equally long whatever their accounts hold.
+_BLOCK = 1 << 17
 #: Guards hold while no unit value exceeds this multiple of the one they were made at.
 _HEADROOM = 1.25
 
@@ -386,9 +387,12 @@ def _places(book: Book, slots: IntArray) -> IntArray:
 
 
 def _blocks(book: Book) -> Int64Array:
+    rows = book.rows
+    per_row = rows.lots.itemsize + rows.leg.itemsize
     blocks = []
-    for g, (first, last) in enumerate(zip(book.rows.group_slot[:-1], book.rows.group_slot[1:], strict=True)):
-        blocks += [(g, at, min(at + _BLOCK, last)) for at in range(first, last, _BLOCK)]
+    for g, (first, last) in enumerate(zip(rows.group_slot[:-1], rows.group_slot[1:], strict=True)):
+        size = max(_BLOCK // (8 + per_row * int(rows.group_rows[g])), 64)
+        blocks += [(g, at, min(at + size, last)) for at in range(first, last, size)]
     return np.array(blocks, np.int64).reshape(-1, 3)
 
 

@@ -106,9 +106,18 @@ def guard_slots(rows, ceiling, margins, slots, out):
 
 
 @kernel
-def _column(lots, leg, weight, room):
+def _column(lots, leg, weight, source, room):
     for i in range(room.shape[0]):
-        room[i] += lots[i] * weight[leg[i]]
+        room[i] = source[i] + lots[i] * weight[leg[i]]
+
+
+@kernel
+def _columns(lots, leg, lots2, leg2, lots3, leg3, weight, source, room):
+    """Three columns at once: to load and store `room` for each of them takes as long as all else."""
+    for i in range(room.shape[0]):
+        here = source[i] + lots[i] * weight[leg[i]]
+        here = here + lots2[i] * weight[leg2[i]]
+        room[i] = here + lots3[i] * weight[leg3[i]]
 
 
 @parallel
@@ -134,18 +143,35 @@ def scan(rows, guard, weight, blocks, found, count):
         width = rows.group_slot[g + 1] - rows.group_slot[g]
         at = rows.group_row[g] + first - rows.group_slot[g]
         room = np.empty(size)
-        for i in range(size):
-            room[i] = guard[first + i]
-        for _ in range(rows.group_rows[g]):
-            _column(rows.lots[at : at + size], rows.leg[at : at + size], weight, room)
+        source = guard[first : first + size]
+        left = rows.group_rows[g]
+        while left >= 3:
+            second, third = at + width, at + 2 * width
+            _columns(
+                rows.lots[at : at + size],
+                rows.leg[at : at + size],
+                rows.lots[second : second + size],
+                rows.leg[second : second + size],
+                rows.lots[third : third + size],
+                rows.leg[third : third + size],
+                weight,
+                source,
+                room,
+            )
+            source = room
+            at += 3 * width
+            left -= 3
+        for _ in range(left):
+            _column(rows.lots[at : at + size], rows.leg[at : at + size], weight, source, room)
+            source = room
             at += width
         below = 0
         for i in range(size):
-            below += room[i] < 0.0
+            below += source[i] < 0.0
         many = 0
         if below > 0:
             for i in range(size):
-                if room[i] < 0.0:
+                if source[i] < 0.0:
                     found[first + many] = first + i
                     many += 1
         count[b] = many

@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import prange
 
-from fastadl.kernels._jit import kernel
+from fastadl.kernels._jit import kernel, parallel
 from fastadl.kernels.scores import mix
 
-__all__ = ["keys", "order", "repeated", "select"]
+__all__ = ["BUCKETS", "crossing", "histogram", "keys", "order", "repeated", "select"]
 
 _BITS = 11
 _DIGITS = 1 << _BITS
+#: Buckets of a histogram: sign, exponent and the first four bits of the fraction of a score.
+BUCKETS = 1 << 16
+_SHIFT = 48
+#: Up to so many candidates one thread is faster than two.
+_FEW = 1 << 15
+#: Parts that candidates are split in; fixed, so that nothing depends on the number of threads.
+_PARTS = 8
+_LOWEST = -(1 << 63)
 
 
 @kernel
+def _keys(first, last, bits, out):
+    for i in range(first, last):
+        if bits[i] >= 0:
+            out[i] = -bits[i] - 1
+        else:
+            out[i] = bits[i] & 0x7FFFFFFFFFFFFFFF if bits[i] != _LOWEST else -1
+
+
+@parallel
 def keys(bits, out):
     """Integer keys that ascend as float64 scores descend.
 
     Parameters
     ----------
     bits : int64 (n)
-        Scores, their bytes read as integers; no NaN.
+        Scores, their bytes read as integers; no NaN. −0.0 and 0.0 are one score.
     out : int64 (n)
         Written.
     """
-    for i in range(bits.shape[0]):
-        out[i] = -bits[i] - 1 if bits[i] >= 0 else bits[i] & 0x7FFFFFFFFFFFFFFF
+    n = bits.shape[0]
+    if n <= _FEW:
+        _keys(0, n, bits, out)
+        return
+    for p in prange(_PARTS):
+        _keys(n * p // _PARTS, n * (p + 1) // _PARTS, bits, out)
 
 
 @kernel
@@ -116,11 +138,55 @@ def order(chosen, key, tie):
 
 
 @kernel
+def histogram(key, lots, out):
+    """Lots and number of candidates by the leading bits of the key.
+
+    Histograms of parts of the candidates, of threads or machines, add up to that of all.
+
+    Parameters
+    ----------
+    key, lots : int64 (n)
+    out : int64 (2, BUCKETS)
+        Added to.
+    """
+    for i in range(key.shape[0]):
+        bucket = (key[i] >> _SHIFT) + (BUCKETS >> 1)
+        out[0, bucket] += lots[i]
+        out[1, bucket] += 1
+
+
+@kernel
+def crossing(found, need):
+    """Where the running total of lots reaches a need.
+
+    Parameters
+    ----------
+    found : int64 (2, BUCKETS)
+        As `histogram` gives it.
+    need : int
+        Positive.
+
+    Returns
+    -------
+    bucket : int
+        The first with which the total is enough; the last one if it never is.
+    before : int
+        Lots in the buckets before it.
+    """
+    before = np.int64(0)
+    bucket = 0
+    while bucket < BUCKETS - 1 and before + found[0, bucket] < need:
+        before += found[0, bucket]
+        bucket += 1
+    return bucket, before
+
+
+@parallel
 def select(key, tie, lots, need):
     """Best candidates, in order, until their lots cover `need` (all of them if they do not).
 
-    A histogram of lots by the leading bits of the key finds where the running total crosses the need; only
-    candidates up to there are sorted.
+    One pass makes a histogram, which tells the bucket in which the need is met; a second one keeps the
+    candidates up to there; only those are looked at again and sorted.
 
     Parameters
     ----------
@@ -136,15 +202,50 @@ def select(key, tie, lots, need):
     int64 (m)
         Places of the chosen candidates, best first; the last one may be needed only in part.
     """
-    weight = np.zeros(_DIGITS, np.int64)
-    count = np.zeros(_DIGITS, np.int64)
-    bound = np.int64(0)
-    before = np.int64(0)
-    for shift in (53, 42, 31, 20, 9):
+    n = key.shape[0]
+    if n <= _FEW:
+        kept = _narrowed(np.arange(n), key, lots, need, np.int64(0), np.int64(0), 64)
+        return _cut(kept, key, tie, lots, need)
+    found = np.zeros((_PARTS, 2, BUCKETS), np.int64)
+    for p in prange(_PARTS):
+        first, last = n * p // _PARTS, n * (p + 1) // _PARTS
+        histogram(key[first:last], lots[first:last], found[p])
+    bucket, before = crossing(found.sum(axis=0), need)
+    begin = np.zeros(_PARTS + 1, np.int64)
+    for p in range(_PARTS):
+        begin[p + 1] = begin[p] + found[p, 1, : bucket + 1].sum()
+    bound = np.int64(bucket - (BUCKETS >> 1))
+    kept = np.empty(begin[_PARTS], np.int64)
+    for p in prange(_PARTS):
+        _keep(n * p // _PARTS, n * (p + 1) // _PARTS, key, bound, kept[begin[p] : begin[p + 1]])
+    return _cut(_narrowed(kept, key, lots, need, before, bound, _SHIFT), key, tie, lots, need)
+
+
+@kernel
+def _keep(first, last, key, bound, kept):
+    """Candidates up to a bucket, of which there are as many as `kept` has places."""
+    many = 0
+    for i in range(first, last):
+        if (key[i] >> _SHIFT) <= bound:
+            kept[many] = i
+            many += 1
+
+
+@kernel
+def _narrowed(kept, key, lots, need, before, bound, shift):
+    """Candidates without those that stand behind the need, as far as further bits of the key tell.
+
+    `bound` is the key down to `shift` in which the need is met; `before` are the lots of better ones.
+    """
+    weight = np.empty(_DIGITS, np.int64)
+    count = np.empty(_DIGITS, np.int64)
+    while shift > _BITS:
+        shift -= _BITS
         weight[:] = 0
         count[:] = 0
-        for i in range(key.shape[0]):
-            if shift == 53 or (key[i] >> (shift + _BITS)) == bound:
+        for c in range(kept.shape[0]):
+            i = kept[c]
+            if shift + _BITS == 64 or (key[i] >> (shift + _BITS)) == bound:
                 d = _digit(key[i], shift)
                 weight[d] += lots[i]
                 count[d] += 1
@@ -152,28 +253,24 @@ def select(key, tie, lots, need):
         while d < _DIGITS - 1 and before + weight[d] < need:
             before += weight[d]
             d += 1
-        raw = d ^ (_DIGITS >> 1) if shift == 53 else d
-        if shift == 53:
-            bound = raw - _DIGITS if raw >= _DIGITS >> 1 else raw
+        if shift + _BITS == 64:
+            bound = np.int64(d - (_DIGITS >> 1))
         else:
-            bound = (bound << _BITS) | raw
-        if count[d] <= 4096 or shift == 9:
-            return _cut(key, tie, lots, need, bound, shift)
-    return _cut(key, tie, lots, need, bound, 9)
+            bound = (bound << _BITS) | d
+        many = 0
+        for c in range(kept.shape[0]):
+            if (key[kept[c]] >> shift) <= bound:
+                kept[many] = kept[c]
+                many += 1
+        kept = kept[:many]
+        if count[d] <= 4096:
+            break
+    return kept
 
 
 @kernel
-def _cut(key, tie, lots, need, bound, shift):
-    many = 0
-    for i in range(key.shape[0]):
-        if (key[i] >> shift) <= bound:
-            many += 1
-    chosen = np.empty(many, np.int64)
-    many = 0
-    for i in range(key.shape[0]):
-        if (key[i] >> shift) <= bound:
-            chosen[many] = i
-            many += 1
+def _cut(chosen, key, tie, lots, need):
+    """Candidates in order, up to the one with which their lots cover the need."""
     chosen = order(chosen, key, tie)
     total = np.int64(0)
     for i in range(chosen.shape[0]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from fastadl.schema import Int64Array, IntArray
 
-__all__ = ["keys", "order", "repeated", "select"]
+__all__ = ["crossing", "histogram", "keys", "order", "repeated", "select"]
 
 
 def keys(scores: Sequence[float]) -> list[int]:
@@ -34,3 +35,22 @@ def select(key: Int64Array, tie: IntArray, lots: Int64Array, need: int) -> list[
             found.append(i)
             need -= int(lots[i])
     return found
+
+
+def histogram(key: Int64Array, lots: Int64Array) -> dict[int, tuple[int, int]]:
+    """Lots and number of candidates of each bucket that has any."""
+    found: dict[int, tuple[int, int]] = {}
+    for each, many in zip(key.tolist(), lots.tolist(), strict=True):
+        bucket = (each + (1 << 63)) // (1 << 48)
+        before = found.get(bucket, (0, 0))
+        found[bucket] = (before[0] + many, before[1] + 1)
+    return found
+
+
+def crossing(found: Int64Array, need: int) -> tuple[int, int]:
+    """First bucket with which the lots are enough, the last one if none is; and the lots before it."""
+    lots = found[0].tolist()
+    reached = [0, *accumulate(lots)]
+    enough = [b for b in range(len(lots) - 1) if reached[b + 1] >= need]
+    bucket = enough[0] if enough else len(lots) - 1
+    return bucket, reached[bucket]

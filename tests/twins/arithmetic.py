@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fastadl.kernels import decimal as columns
 from fastadl.kernels import lookup as tables
+from fastadl.kernels.rank import BUCKETS
 from fastadl.reference import decimal, lookup, money, rank, wide
 from twins.pair import Pair, assert_equal
 
@@ -288,6 +289,25 @@ def same_order(kernel: Any, twin: Any, case: Any) -> None:
     assert_equal(kernel(*case), twin(*case))
 
 
+def same_histogram(kernel: Any, twin: Any, case: Any) -> None:
+    """Made in two parts, which add up."""
+    key, _, lots, cut = case
+    out = np.zeros((2, BUCKETS), np.int64)
+    for part in (slice(None, cut), slice(cut, None)):
+        kernel(key[part], lots[part], out)
+    some = np.flatnonzero(out[1]).tolist()
+    assert {b: (out[0, b], out[1, b]) for b in some} == twin(key, lots)
+    assert out[0].sum() == lots.sum()
+
+
+def same_crossing(kernel: Any, twin: Any, case: Any) -> None:
+    key, _, lots, need = case
+    found = np.zeros((2, BUCKETS), np.int64)
+    for bucket, (many, count) in rank.histogram(key, lots).items():
+        found[:, bucket] = many, count
+    assert tuple(kernel(found, need)) == twin(found, need)
+
+
 @st.composite
 def many_products(draw: st.DrawFn) -> tuple[np.ndarray, ...]:
     parts = np.array(draw(st.lists(products(), max_size=4)), np.int64).reshape(-1, 3).T.copy()
@@ -309,6 +329,8 @@ PAIRS = {
     "money.floors": Pair(money.floors, many_products()),
     "rank.keys": Pair(rank.keys, st.lists(scores, max_size=12), same_keys),
     "rank.order": Pair(rank.order, chosen_rankings(), same_order),
+    "rank.histogram": Pair(rank.histogram, queues(), same_histogram),
+    "rank.crossing": Pair(rank.crossing, queues(), same_crossing),
     "rank.select": Pair(rank.select, queues(), same_order),
     "decimal.parse": Pair(decimal.parse, st.tuples(st.lists(lines, max_size=6), st.booleans()), same_numbers),
     "decimal.shortest": Pair(decimal.shortest, st.lists(prices, max_size=6), same_shortest),
