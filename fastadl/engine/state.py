@@ -24,6 +24,7 @@ from fastadl.kernels.account import (
     exact_sum,
     row_profits,
 )
+from fastadl.kernels.lanes import WIDTH
 from fastadl.kernels.mark import guard_blocks, guard_slots
 from fastadl.kernels.money import Reserve
 from fastadl.schema import RESERVED, SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
@@ -391,7 +392,7 @@ def _blocks(book: Book) -> Int64Array:
     per_row = rows.lots.itemsize + rows.leg.itemsize
     blocks = []
     for g, (first, last) in enumerate(zip(rows.group_slot[:-1], rows.group_slot[1:], strict=True)):
-        size = max(_BLOCK // (8 + per_row * int(rows.group_rows[g])), 64)
+        size = max(_BLOCK // (8 + per_row * int(rows.group_rows[g])) // WIDTH * WIDTH, 64)
         blocks += [(g, at, min(at + size, last)) for at in range(first, last, size)]
     return np.array(blocks, np.int64).reshape(-1, 3)
 

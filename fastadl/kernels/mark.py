@@ -14,12 +14,15 @@ import numpy as np
 from numba import prange
 
 from fastadl.kernels._jit import kernel, parallel
+from fastadl.kernels.lanes import WIDTH, below, load, multiply_add, prefetch, store, take
 from fastadl.kernels.layout import locate
 
 __all__ = ["Margins", "guard_blocks", "guard_slots", "margin", "scan"]
 
 #: Up to so many accounts one thread is faster than two.
 _FEW = 1024
+#: So many elements before they are needed, memory is asked for them.
+_AHEAD = 512
 #: One rounding of float64.
 _EPSILON = 2.0**-53
 
@@ -106,18 +109,37 @@ def guard_slots(rows, ceiling, margins, slots, out):
 
 
 @kernel
-def _column(lots, leg, weight, source, room):
-    for i in range(room.shape[0]):
-        room[i] = source[i] + lots[i] * weight[leg[i]]
+def _columns(many, at, width, lots, leg, weight, source, room):
+    """Add up to four columns to `source`; how many accounts are then below zero.
 
-
-@kernel
-def _columns(lots, leg, lots2, leg2, lots3, leg3, weight, source, room):
-    """Three columns at once: to load and store `room` for each of them takes as long as all else."""
-    for i in range(room.shape[0]):
-        here = source[i] + lots[i] * weight[leg[i]]
-        here = here + lots2[i] * weight[leg2[i]]
-        room[i] = here + lots3[i] * weight[leg3[i]]
+    To load and store `room` for each column by itself would take as long as all else.
+    """
+    size = room.shape[0]
+    whole = size - size % WIDTH
+    second, third, fourth = at + width, at + 2 * width, at + 3 * width
+    found = 0
+    for i in range(0, whole, WIDTH):
+        prefetch(source, i + _AHEAD)
+        prefetch(lots, at + i + _AHEAD)
+        here = multiply_add(load(lots, at + i), take(weight, leg, at + i), load(source, i))
+        if many > 1:
+            prefetch(lots, second + i + _AHEAD)
+            here = multiply_add(load(lots, second + i), take(weight, leg, second + i), here)
+        if many > 2:
+            prefetch(lots, third + i + _AHEAD)
+            here = multiply_add(load(lots, third + i), take(weight, leg, third + i), here)
+        if many > 3:
+            prefetch(lots, fourth + i + _AHEAD)
+            here = multiply_add(load(lots, fourth + i), take(weight, leg, fourth + i), here)
+        found += below(here)
+        store(room, i, here)
+    for i in range(whole, size):
+        room[i] = source[i]
+        for j in range(many):
+            row = at + j * width + i
+            room[i] += lots[row] * weight[leg[row]]
+        found += room[i] < 0.0
+    return found
 
 
 @parallel
@@ -144,32 +166,13 @@ def scan(rows, guard, weight, blocks, found, count):
         at = rows.group_row[g] + first - rows.group_slot[g]
         room = np.empty(size)
         source = guard[first : first + size]
-        left = rows.group_rows[g]
-        while left >= 3:
-            second, third = at + width, at + 2 * width
-            _columns(
-                rows.lots[at : at + size],
-                rows.leg[at : at + size],
-                rows.lots[second : second + size],
-                rows.leg[second : second + size],
-                rows.lots[third : third + size],
-                rows.leg[third : third + size],
-                weight,
-                source,
-                room,
-            )
+        below_zero = 0
+        for done in range(0, rows.group_rows[g], 4):
+            many = min(4, rows.group_rows[g] - done)
+            below_zero = _columns(many, at + done * width, width, rows.lots, rows.leg, weight, source, room)
             source = room
-            at += 3 * width
-            left -= 3
-        for _ in range(left):
-            _column(rows.lots[at : at + size], rows.leg[at : at + size], weight, source, room)
-            source = room
-            at += width
-        below = 0
-        for i in range(size):
-            below += source[i] < 0.0
         many = 0
-        if below > 0:
+        if below_zero > 0:
             for i in range(size):
                 if source[i] < 0.0:
                     found[first + many] = first + i
