@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastadl.contracts import Instruments as Instruments
     from fastadl.engine import Engine as Engine
     from fastadl.engine import Report as Report
+    from fastadl.engine import Standings as Standings
     from fastadl.errors import BoundsError as BoundsError
     from fastadl.errors import ConservationError as ConservationError
     from fastadl.errors import FastadlError as FastadlError
@@ -59,6 +60,7 @@ _HOME = {
     "Scenario": "scenario",
     "SideIndex": "policy",
     "StageError": "errors",
+    "Standings": "engine",
     "Venue": "policy",
     "add_preset": "policy",
     "metrics": "metrics",

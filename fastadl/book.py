@@ -164,7 +164,7 @@ class Book:
         """Add rows without lots to accounts and lay the book out anew (what had no lots is dropped)."""
         rows = self.rows
         held = np.flatnonzero(rows.lots)
-        owner = np.concatenate([rows.account[_slots(rows)[held]], account]).astype(np.int32)
+        owner = np.concatenate([rows.account[row_slots(rows)[held]], account]).astype(np.int32)
         none = np.zeros(len(account), np.int64)
         self.slot, self.rows = _lay_out(
             self.instruments,
@@ -239,7 +239,7 @@ class Book:
         market.
         """
         rows = self.rows
-        slot_of_row = _slots(rows)
+        slot_of_row = row_slots(rows)
         held = np.flatnonzero(rows.lots)
         owner = rows.account[slot_of_row[held]]
         order = np.argsort(owner, kind="stable") if len(held) else held
@@ -311,7 +311,7 @@ def _lay_out(
     return slot, rows
 
 
-def _slots(rows: Rows) -> IntArray:
+def row_slots(rows: Rows) -> IntArray:
     """Slot of every row: int64 (rows)."""
     out = np.empty(len(rows.lots), np.int64)
     for g, size in enumerate(rows.group_rows):

@@ -2,5 +2,6 @@
 
 from fastadl.engine.facade import Engine
 from fastadl.engine.results import Checks, Marked, Report
+from fastadl.engine.standing import Standings
 
-__all__ = ["Checks", "Engine", "Marked", "Report"]
+__all__ = ["Checks", "Engine", "Marked", "Report", "Standings"]

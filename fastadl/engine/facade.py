@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from fastadl.book import Book
-from fastadl.engine import bankruptcy, by_hand, close_out, detect, readings
+from fastadl.engine import bankruptcy, by_hand, close_out, detect, readings, standing
 from fastadl.engine import fund as fund_stage
 from fastadl.engine.executions import Executions
 from fastadl.engine.fund_rules import FundRule
@@ -23,6 +23,7 @@ from fastadl.engine.scoring import scoring
 from fastadl.engine.settings import checked_funds, checked_threads, checked_time, running_on
 from fastadl.engine.socialize import begin_session
 from fastadl.engine.spread import spread
+from fastadl.engine.standing import Standings
 from fastadl.engine.state import FUND, State, held_instruments
 from fastadl.errors import InputError, StageError
 from fastadl.policy import AdlPolicy, Liquidity
@@ -366,6 +367,46 @@ class Engine:
         with self._reading() as state:
             self._check_marked()
             return readings.ranking(state, self.policy, self._next(), symbol, side)
+
+    def lights(self, *, by: str = "quantity") -> Standings:
+        """How soon every position would be deleveraged: 5 for the first fifth, 1 for the last (rule R99).
+
+        Parameters
+        ----------
+        by : {"quantity", "count"}
+            Fifths of the lots of a symbol and side, or of its positions.
+
+        Returns
+        -------
+        Standings
+            ``values`` at once, ``frame()`` by account and symbol; 0 where nothing can be deleveraged.
+
+        Raises
+        ------
+        InputError
+            For another `by`.
+        StageError
+            Before the first mark.
+
+        Examples
+        --------
+        >>> import fastadl as fa
+        >>> engine = fa.Engine(fa.synth.book("pareto", positions=1000, accounts=400, instruments=5, seed=1))
+        >>> engine.lights().frame().columns
+        ['account', 'symbol', 'side', 'light']
+        """
+        with self._reading() as state:
+            self._check_marked()
+            return standing.lights(state, self.policy, self._next(), by)
+
+    def percentiles(self, *, by: str = "quantity") -> Standings:
+        """Share of its symbol and side that is deleveraged before every position is done with (rule R99).
+
+        Near 0 for the first in line, 1 for the last; parameters and errors as in `lights`.
+        """
+        with self._reading() as state:
+            self._check_marked()
+            return standing.percentiles(state, self.policy, self._next(), by)
 
     def check(self) -> Checks:
         """The four conservation laws, from the books themselves, since the engine was made (rule R32)."""

@@ -16,7 +16,7 @@ from fastadl.kernels.rank import keys, order, repeated, select
 from fastadl.policy import AdlPolicy, OwnScore
 from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
 
-__all__ = ["Candidates", "candidates"]
+__all__ = ["Candidates", "candidates", "context_of"]
 
 #: The G of rule R82.
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -117,7 +117,7 @@ def candidates(
     book = state.book
     start, row, slot, span = gather(book.rows, wanted, excluded, state.blocks)
     parts = np.empty((len(FIELDS) if detail else 3, len(row)))
-    context = _context(state, policy, number)
+    context = context_of(state, policy, number)
     first = scoring(policy.score)
     how = first.number, first.needs, first.own
     if len(row) < len(book.rows.cash) // 4:
@@ -152,7 +152,8 @@ def _able(state: State, slot: IntArray, parts: Float64Array) -> BoolArray:
     return able
 
 
-def _context(state: State, policy: AdlPolicy, number: int) -> Context:
+def context_of(state: State, policy: AdlPolicy, number: int) -> Context:
+    """All that scores are made from, at the present marks; `number` is the tick's."""
     book, tiers = state.book, state.instruments.tiers
     seed = (policy.seed or 0) + (number + 1) * _GOLDEN
     return Context(

@@ -121,7 +121,7 @@ class State:
     def touch(self, slots: IntArray) -> None:
         """Remember accounts about to change: to undo it, and to renew their guards."""
         slots = np.asarray(slots)
-        self.touch_rows(slots, _places(self.book, slots))
+        self.touch_rows(slots, places(self.book, slots))
 
     def touch_rows(self, slots: IntArray, places: IntArray) -> None:
         """Remember accounts of which only some rows are about to change."""
@@ -354,6 +354,13 @@ class State:
         return lots, totals
 
 
+def held_legs(book: Book) -> list[int]:
+    """Legs of which some trader holds a row."""
+    held = np.zeros(2 * len(book.instruments), np.bool_)
+    held[book.rows.leg[book.rows.lots != 0]] = True
+    return np.flatnonzero(held).tolist()
+
+
 def held_instruments(book: Book) -> BoolArray:
     """Which instruments somebody holds."""
     held = (book.reserve_lots != 0).any(axis=0)
@@ -376,7 +383,7 @@ def known_account(book: Book, name: object, path: tuple[str | int, ...]) -> int:
     return found
 
 
-def _places(book: Book, slots: IntArray) -> IntArray:
+def places(book: Book, slots: IntArray) -> IntArray:
     """All row places of some accounts."""
     rows = book.rows
     group = np.searchsorted(rows.group_slot, slots, side="right") - 1

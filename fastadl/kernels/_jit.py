@@ -20,9 +20,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from numba.core import caching, types
 
-__all__ = ["ByAddress", "borrowing", "cache_directory", "compiled", "kernel", "parallel", "source_digest"]
+__all__ = [
+    "ByAddress",
+    "borrowing",
+    "cache_directory",
+    "compiled",
+    "dividing",
+    "kernel",
+    "parallel",
+    "source_digest",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -107,6 +117,13 @@ def _compile(function: F, **options: Any) -> F:
 
 def kernel(function: F) -> F:
     """Compile a serial kernel, or a helper of one."""
+    return _compile(function)
+
+
+def dividing(function: F) -> F:
+    """Compile a serial kernel that may divide by zero; where nothing is compiled NumPy shall not warn."""
+    if numba.config.DISABLE_JIT:
+        function = np.errstate(divide="ignore", invalid="ignore")(function)
     return _compile(function)
 
 

@@ -24,7 +24,7 @@ __all__ = ["WIDTH", "below", "load", "multiply_add", "prefetch", "store", "take"
 WIDTH = 8
 
 _DOUBLES = ir.VectorType(ir.DoubleType(), WIDTH)
-_LANES = types.UniTuple(types.float64, WIDTH)
+_LANES: Any = types.UniTuple(types.float64, WIDTH)  # type: ignore[attr-defined]
 _INT32, _INT64 = ir.IntType(32), ir.IntType(64)
 
 

@@ -10,14 +10,24 @@ from numba import prange
 from fastadl.kernels._jit import kernel, parallel
 from fastadl.kernels.layout import locate
 from fastadl.kernels.mark import margin
-from fastadl.kernels.scores import COSTLY, Candidate, score
+from fastadl.kernels.scores import COSTLY, LINES, columns
 
 __all__ = ["FIELDS", "Context", "describe", "measure", "measure_all", "neutral"]
 
 _EPSILON = 2.0**-53
-_CHUNK = 1024
-_MARGIN, _ROW_MARGIN, _SYMBOL_PROFIT = COSTLY["margin"], COSTLY["row_margin"], COSTLY["symbol_profit"]
-_LEVERAGE, _PLACE = COSTLY["max_leverage"], COSTLY["place"]
+_CHUNK = 512
+NEEDS_MARGIN, NEEDS_ROW_MARGIN, NEEDS_SYMBOL_PROFIT = (
+    COSTLY[name] for name in ("margin", "row_margin", "symbol_profit")
+)
+NEEDS_LEVERAGE, NEEDS_PLACE, NEEDS_INSTRUMENT, NEEDS_LOTS = (
+    COSTLY[name] for name in ("max_leverage", "place", "one", "lots")
+)
+_LINES = len(LINES)
+_LOTS, _SHORT, _INVERSE, _VALUE = LINES["lots"], LINES["short"], LINES["inverse"], LINES["value"]
+_COST, _PROFIT, _SYMBOL_PROFIT = LINES["cost"], LINES["profit"], LINES["symbol_profit"]
+_ROW_MARGIN, _CASH, _EQUITY, _MARGIN = LINES["row_margin"], LINES["cash"], LINES["equity"], LINES["margin"]
+_GROSS, _ONE, _MAX_LEVERAGE = LINES["gross"], LINES["one"], LINES["max_leverage"]
+_PLACE, _GIVEN = LINES["place"], LINES["given"]
 
 #: Rows of the table that `measure` fills.
 FIELDS = ("score", "equity", "error", "profit", "value", "row_margin", "margin", "gross")
@@ -98,7 +108,7 @@ def _symbol_profit(slot, instrument, context):
 
 
 @kernel
-def _max_leverage(notional, instrument, context):
+def max_leverage(notional, instrument, context):
     """The ml of rule R82: that of the last tier that the notional reaches."""
     t = context.start[instrument + 1] - 1
     while t > context.start[instrument] and context.least[t] > notional:
@@ -107,66 +117,62 @@ def _max_leverage(notional, instrument, context):
 
 
 @kernel
-def _measure(first, last, number, needs, own, row, slot, origin, table, context, out):
-    """Scores of candidate rows `first` to `last`.
+def _measure(first, last, number, needs, own, row, slot, origin, table, figures, context, out):
+    """Scores of candidate rows `first` to `last`, at most as many as `figures` has columns.
 
     Their accounts stand in `table` line by line from row `origin` on; or, where `origin` is −1 − s, by slot
     from slot s on.
     """
     detail = out.shape[0] > 3
     for c in range(first, last):
+        i = c - first
         line = c - origin if origin >= 0 else slot[c] + 1 + origin
         instrument = context.leg[row[c]] >> 1
         lots = context.lots[row[c]]
         value = lots * context.unit[instrument]
         entry = float(context.entry[row[c]])
-        row_margin = 0.0
-        if detail or needs & _ROW_MARGIN:
-            row_margin = margin(abs(value), instrument, context)
-        symbol_profit = 0.0
-        if needs & _SYMBOL_PROFIT:
-            symbol_profit = _symbol_profit(slot[c], instrument, context)
-        max_leverage = 0.0
-        if needs & _LEVERAGE:
-            max_leverage = _max_leverage(abs(value), instrument, context)
-        given = 0
-        place = 0
-        if needs & _PLACE:
+        figures[_LOTS, i] = abs(lots)
+        figures[_SHORT, i] = lots < 0.0
+        figures[_INVERSE, i] = context.inverse[instrument]
+        figures[_VALUE, i] = abs(value)
+        figures[_COST, i] = abs(entry)
+        figures[_PROFIT, i] = value - entry
+        figures[_CASH, i] = float(context.cash[slot[c]])
+        figures[_EQUITY, i] = table[line, 0]
+        figures[_MARGIN, i] = table[line, 1]
+        figures[_GROSS, i] = table[line, 2]
+        figures[_ONE, i] = context.one[instrument]
+        if detail or needs & NEEDS_ROW_MARGIN:
+            figures[_ROW_MARGIN, i] = margin(abs(value), instrument, context)
+        if needs & NEEDS_SYMBOL_PROFIT:
+            figures[_SYMBOL_PROFIT, i] = _symbol_profit(slot[c], instrument, context)
+        if needs & NEEDS_LEVERAGE:
+            figures[_MAX_LEVERAGE, i] = max_leverage(abs(value), instrument, context)
+        if needs & NEEDS_PLACE:
             given = context.account[slot[c]]
-            place = context.place[given]
+            figures[_GIVEN, i] = given
+            figures[_PLACE, i] = context.place[given]
         out[1, c] = table[line, 0]
         out[2, c] = table[line, 3]
         if detail:
             out[3, c] = value - entry
             out[4, c] = abs(value)
-            out[5, c] = row_margin
+            out[5, c] = figures[_ROW_MARGIN, i]
             out[6, c] = table[line, 1]
             out[7, c] = table[line, 2]
-        candidate = Candidate(
-            lots=abs(lots),
-            short=lots < 0.0,
-            inverse=context.inverse[instrument],
-            value=abs(value),
-            cost=abs(entry),
-            profit=value - entry,
-            symbol_profit=symbol_profit,
-            row_margin=row_margin,
-            cash=float(context.cash[slot[c]]),
-            equity=table[line, 0],
-            margin=table[line, 1],
-            gross=table[line, 2],
-            one=context.one[instrument],
-            max_leverage=max_leverage,
-            place=float(place),
-            given=float(given),
-            seed=context.seed,
-        )
-        if lots == 0.0:
+    columns(number, own, figures, context.seed, out[0, first:last])
+    for c in range(first, last):
+        if context.lots[row[c]] == 0.0:
             out[0, c] = 0.0
-        elif own is None:
-            out[0, c] = score(number, candidate) + 0.0  # −0.0 and 0.0 are one score
-        else:
-            out[0, c] = own(candidate) + 0.0
+
+
+@kernel
+def _measure_chunk(first, last, number, needs, own, row, slot, context, out):
+    with_margin = out.shape[0] > 3 or needs & NEEDS_MARGIN != 0
+    table = np.empty((last - first, 4))
+    figures = np.empty((_LINES, last - first))
+    _accounts(0, last - first, slot[first:last], context, with_margin, table)
+    _measure(first, last, number, needs, own, row, slot, first, table, figures, context, out)
 
 
 @parallel
@@ -188,17 +194,12 @@ def measure(number, needs, own, row, slot, context, out):
         Written, one line per name in `FIELDS`; ``error`` bounds the error of equity, a closed row scores 0.
     """
     n = row.shape[0]
-    with_margin = out.shape[0] > 3 or needs & _MARGIN != 0
-    table = np.empty((n, 4))
     if n <= _CHUNK:
-        _accounts(0, n, slot, context, with_margin, table)
-        _measure(0, n, number, needs, own, row, slot, 0, table, context, out)
+        _measure_chunk(0, n, number, needs, own, row, slot, context, out)
         return
     for chunk in prange((n + _CHUNK - 1) // _CHUNK):
         first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
-        mine = table[first:last]
-        _accounts(0, last - first, slot[first:last], context, with_margin, mine)
-        _measure(first, last, number, needs, own, row, slot, first, mine, context, out)
+        _measure_chunk(first, last, number, needs, own, row, slot, context, out)
 
 
 @parallel
@@ -212,16 +213,18 @@ def measure_all(number, needs, own, row, slot, span, blocks, context, out):
     blocks : int64 (blocks, 3)
     number, needs, own, row, slot, context, out : as in `measure`
     """
-    with_margin = out.shape[0] > 3 or needs & _MARGIN != 0
+    with_margin = out.shape[0] > 3 or needs & NEEDS_MARGIN != 0
     for b in prange(blocks.shape[0]):
         first = blocks[b, 1]
         table = np.empty((blocks[b, 2] - first, 4))
+        figures = np.empty((_LINES, _CHUNK))
         slots = np.arange(first, blocks[b, 2])
         _accounts(0, slots.shape[0], slots, context, with_margin, table)
         for w in range(span.shape[2]):
-            begin, end = span[0, b, w], span[1, b, w]
-            origin = -1 - first
-            _measure(begin, end, number, needs, own, row, slot, origin, table, context, out)
+            for begin in range(span[0, b, w], span[1, b, w], _CHUNK):
+                end = min(begin + _CHUNK, span[1, b, w])
+                origin = -1 - first
+                _measure(begin, end, number, needs, own, row, slot, origin, table, figures, context, out)
 
 
 @parallel

@@ -7,9 +7,9 @@ from collections.abc import Callable, Set
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from fastadl.kernels._jit import kernel
+from fastadl.kernels._jit import dividing, kernel
 
-__all__ = ["COSTLY", "NEEDS", "SCORES", "Candidate", "mix", "needed", "read_figures", "score"]
+__all__ = ["COSTLY", "LINES", "NEEDS", "SCORES", "Candidate", "columns", "mix", "needed", "read_figures"]
 
 
 class Candidate(NamedTuple):
@@ -189,50 +189,100 @@ _FUNCTIONS = {
 }
 #: Score names, in the order of their numbers.
 SCORES = tuple(_FUNCTIONS)
+#: Lines of the table that `columns` reads, by figure.
+LINES = {name: line for line, name in enumerate(Candidate._fields) if name != "seed"}
 
 
 @kernel
-def score(number, c):
-    """Score by its place in `SCORES`."""
-    if number == 0:
-        return bitmex(c)
-    if number == 1:
-        return binance(c)
-    if number == 2:
-        return hyperliquid(c)
-    if number == 3:
-        return hyperliquid_recovered(c)
-    if number == 4 or number == 5 or number == 9:
-        return okx(c)
-    if number == 6:
-        return extended(c)
-    if number == 7:
-        return profit_ratio(c)
-    if number == 8:
-        return size(c)
-    if number == 10:
-        return bitget_c(c)
-    if number == 11:
-        return gate_2022(c)
-    if number == 12:
-        return kucoin_v1(c)
-    if number == 13:
-        return leverage(c)
-    if number == 14:
-        return profit(c)
-    if number == 15:
-        return low_cash(c)
-    if number == 16:
-        return newest(c)
-    if number == 17:
-        return given(c)
-    return random(c)
+def _candidate(figures, i, seed):
+    return Candidate(
+        figures[0, i], figures[1, i] != 0.0, figures[2, i] != 0.0, figures[3, i], figures[4, i],
+        figures[5, i], figures[6, i], figures[7, i], figures[8, i], figures[9, i], figures[10, i],
+        figures[11, i], figures[12, i], figures[13, i], figures[14, i], figures[15, i], seed,
+    )  # fmt: skip
+
+
+@dividing
+def columns(number, own, figures, seed, out):
+    """Scores of many candidates, one loop a score so that each runs in packed instructions.
+
+    Parameters
+    ----------
+    number : int
+        Place of the score in `SCORES`.
+    own : None or fastadl.kernels._jit.ByAddress
+        A function from outside that takes the place of that score.
+    figures : float64 (lines, at least n)
+        By `LINES`; what the score does not read (`COSTLY`) need not be there.
+    seed : int64
+        Of the random score, see `Candidate`.
+    out : float64 (n)
+        Written; −0.0 and 0.0 are one score.
+    """
+    n = out.shape[0]
+    if own is not None:
+        for i in range(n):
+            out[i] = own(_candidate(figures, i, seed)) + 0.0
+    elif number == 0:
+        for i in range(n):
+            out[i] = bitmex(_candidate(figures, i, seed)) + 0.0
+    elif number == 1:
+        for i in range(n):
+            out[i] = binance(_candidate(figures, i, seed)) + 0.0
+    elif number == 2:
+        for i in range(n):
+            out[i] = hyperliquid(_candidate(figures, i, seed)) + 0.0
+    elif number == 3:
+        for i in range(n):
+            out[i] = hyperliquid_recovered(_candidate(figures, i, seed)) + 0.0
+    elif number == 4 or number == 5 or number == 9:
+        for i in range(n):
+            out[i] = okx(_candidate(figures, i, seed)) + 0.0
+    elif number == 6:
+        for i in range(n):
+            out[i] = extended(_candidate(figures, i, seed)) + 0.0
+    elif number == 7:
+        for i in range(n):
+            out[i] = profit_ratio(_candidate(figures, i, seed)) + 0.0
+    elif number == 8:
+        for i in range(n):
+            out[i] = size(_candidate(figures, i, seed)) + 0.0
+    elif number == 10:
+        for i in range(n):
+            out[i] = bitget_c(_candidate(figures, i, seed)) + 0.0
+    elif number == 11:
+        for i in range(n):
+            out[i] = gate_2022(_candidate(figures, i, seed)) + 0.0
+    elif number == 12:
+        for i in range(n):
+            out[i] = kucoin_v1(_candidate(figures, i, seed)) + 0.0
+    elif number == 13:
+        for i in range(n):
+            out[i] = leverage(_candidate(figures, i, seed)) + 0.0
+    elif number == 14:
+        for i in range(n):
+            out[i] = profit(_candidate(figures, i, seed)) + 0.0
+    elif number == 15:
+        for i in range(n):
+            out[i] = low_cash(_candidate(figures, i, seed)) + 0.0
+    elif number == 16:
+        for i in range(n):
+            out[i] = newest(_candidate(figures, i, seed)) + 0.0
+    elif number == 17:
+        for i in range(n):
+            out[i] = given(_candidate(figures, i, seed)) + 0.0
+    else:
+        for i in range(n):
+            out[i] = random(_candidate(figures, i, seed)) + 0.0
 
 
 # ---------------------------------------------------------------------- what a score reads
 
 #: Figures that are worked out only for scores that read them, as bits of a number.
-COSTLY = {"margin": 1, "row_margin": 2, "symbol_profit": 4, "max_leverage": 8, "place": 16, "given": 16}
+COSTLY = {
+    "margin": 1, "row_margin": 2, "symbol_profit": 4, "max_leverage": 8, "place": 16, "given": 16,
+    "one": 32, "inverse": 32, "lots": 64, "short": 64,
+}  # fmt: skip
 
 
 #: Names of the instruction that loads an argument, by Python version.

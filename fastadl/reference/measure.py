@@ -17,7 +17,7 @@ from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
 if TYPE_CHECKING:
     from fastadl.kernels.layout import Rows
 
-__all__ = ["describe", "measure", "neutral"]
+__all__ = ["describe", "max_leverage", "measure", "neutral"]
 
 
 def measure(
@@ -49,7 +49,7 @@ def measure(
         margin=needed,
         gross=gross,
         one=float(context.one[instrument]),
-        max_leverage=_max_leverage(abs(value), instrument, context),
+        max_leverage=max_leverage(abs(value), instrument, context),
         place=float(context.place[context.account[slot]]),
         given=float(context.account[slot]),
         seed=context.seed,
@@ -66,7 +66,7 @@ def measure(
     }
 
 
-def _max_leverage(notional: float, instrument: int, context: Any) -> float:
+def max_leverage(notional: float, instrument: int, context: Any) -> float:
     """``ml`` of rule R82: of the last tier that begins at or below the notional, or of the first."""
     tiers = range(context.start[instrument], context.start[instrument + 1])
     reached = [t for t in tiers if context.least[t] <= notional]

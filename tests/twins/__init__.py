@@ -1,6 +1,6 @@
 """Every public kernel beside its twin in `fastadl.reference`, with inputs at the edges."""
 
-from twins import arithmetic, fills, positions, ranking, shares, socialize, stages
+from twins import arithmetic, fills, positions, ranking, shares, socialize, stages, standing
 from twins.pair import Pair
 
 #: By the kernel's name in `fastadl.kernels._jit.compiled`.
@@ -13,6 +13,7 @@ PAIRS: dict[str, Pair] = {
     **shares.PAIRS,
     **socialize.PAIRS,
     **stages.PAIRS,
+    **standing.PAIRS,
 }
 
 __all__ = ["PAIRS", "Pair"]

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from fastadl.kernels.layout import gather
 from fastadl.kernels.measure import FIELDS, Context
-from fastadl.kernels.scores import COSTLY, NEEDS, SCORES, Candidate
+from fastadl.kernels.scores import COSTLY, LINES, NEEDS, SCORES, Candidate
 from fastadl.reference import account, layout, measure, rank, scores
 from twins.books import Case, cases
 from twins.pair import Pair, assert_equal
 
 atoms = st.one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0]), st.floats(0.0, 1e18))
+notionals = st.one_of(st.sampled_from([0.0, 1e4, 1e7, 1e10]), st.floats(0.0, 1e18))
 signed = st.one_of(atoms, atoms.map(lambda x: -x))
 candidates = st.builds(
     Candidate,
@@ -42,6 +43,17 @@ candidates = st.builds(
 
 def same_score(kernel: Any, twin: Any, arguments: Any) -> None:
     assert kernel(*arguments) == twin(*arguments)
+
+
+def same_columns(kernel: Any, twin: Any, arguments: Any) -> None:
+    """Line by line, all with the seed of the first."""
+    number, found = arguments
+    found = [c._replace(seed=found[0].seed) for c in found]
+    figures = np.array([[getattr(c, name) for c in found] for name in LINES], np.float64)
+    out = np.empty(len(found))
+    kernel(number, None, figures, found[0].seed if found else 0, out)
+    assert out.tolist() == [twin(number, c) for c in found]
+    assert not np.signbit(out[out == 0.0]).any()
 
 
 def same_mix(kernel: Any, twin: Any, arguments: Any) -> None:
@@ -106,6 +118,14 @@ def needs(number: int, every: bool) -> int:
     return sum(set(COSTLY.values())) if every else NEEDS[number]
 
 
+def same_leverage(kernel: Any, twin: Any, arguments: Any) -> None:
+    notional, found = arguments
+    for instrument in range(len(found.instruments)):
+        assert kernel(notional, instrument, context_of(found)) == twin(
+            notional, instrument, context_of(found)
+        )
+
+
 def same_neutral(kernel: Any, twin: Any, arguments: Any) -> None:
     found, limit, flagged, isolated, tiers = arguments
     isolated = np.resize(isolated, len(found.slots))
@@ -142,11 +162,12 @@ numbers: Callable[[], Any] = lambda: st.integers(0, len(SCORES) - 1)  # noqa: E7
 
 PAIRS = {
     **{f"scores.{name}": _score(name) for name in single},
-    "scores.score": Pair(scores.score, st.tuples(numbers(), candidates), same_score),
+    "scores.columns": Pair(scores.score, st.tuples(numbers(), st.lists(candidates)), same_columns),
     "scores.mix": Pair(scores.mix, st.tuples(st.integers(-(1 << 63), (1 << 63) - 1)), same_mix),
     "measure.measure_all": Pair(
         measure.measure, st.tuples(numbers(), st.booleans(), cases(), st.integers(1, 3)), same_measure_all
     ),
+    "measure.max_leverage": Pair(measure.max_leverage, st.tuples(notionals, cases(least=1)), same_leverage),
     "measure.describe": Pair(
         measure.describe, st.tuples(cases(), st.integers(1, 3), st.integers(0, 99)), same_description
     ),
