@@ -59,8 +59,14 @@ class Quotas:
         after = next(self.further, None)
         if after is None:
             return self
-        names = ("row", "slot", "lots", "rank", "score")
-        return replace(self, **{n: np.concatenate([getattr(self, n), getattr(after, n)]) for n in names})
+        return Quotas(
+            row=np.concatenate([self.row, after.row]),
+            slot=np.concatenate([self.slot, after.slot]),
+            lots=np.concatenate([self.lots, after.lots]),
+            rank=np.concatenate([self.rank, after.rank]),
+            score=np.concatenate([self.score, after.score]),
+            further=self.further,
+        )
 
 
 def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:
@@ -77,7 +83,7 @@ def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quo
     """
     if policy.allocation == "queue":
         batches = _queue(found, need)
-        first = next(batches, _quotas(found, *[np.empty(0, np.int64)] * 3))
+        first = next(batches, None) or _quotas(found, *[np.empty(0, np.int64)] * 3)
         return first if policy.guard == "none" else replace(first, further=batches)
     chosen, place, given = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     before = 0

@@ -18,7 +18,18 @@ from fastadl.engine.ranking import candidates
 from fastadl.engine.results import Tick
 from fastadl.engine.state import State
 from fastadl.errors import BoundsError
-from fastadl.kernels.fill import FULL, SHORT, SOLVENT, SOUND, UNGUARDED, Bankrupt, Fills, Ranked, Refusals, fill
+from fastadl.kernels.fill import (
+    FULL,
+    SHORT,
+    SOLVENT,
+    SOUND,
+    UNGUARDED,
+    Bankrupt,
+    Fills,
+    Ranked,
+    Refusals,
+    fill,
+)
 from fastadl.kernels.guard import HEALTH
 from fastadl.policy import AdlPolicy
 from fastadl.schema import SUM_BOUND, Int64Array, IntArray

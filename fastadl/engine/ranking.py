@@ -73,8 +73,10 @@ class Candidates:
 
     def ranked(self) -> IntArray:
         """All candidates in rank order (rule R41)."""
-        parts = [members[order(np.arange(len(tier)), tier.key, tier.turn)] for members, tier in self.by_tier()]
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+        found = [np.empty(0, np.int64)]
+        for members, tier in self.by_tier():
+            found.append(members[order(np.arange(len(tier)), tier.key, tier.turn)])
+        return np.concatenate(found)
 
     def best(self, need: int) -> IntArray:
         """The best candidates, in rank order, until their lots cover the need."""
@@ -227,7 +229,10 @@ def _turns(
     key: Int64Array,
     tie: IntArray,
 ) -> IntArray:
-    """Order by the further keys, then by id, of those candidates whose key is not theirs alone (R83)."""
+    """Order by the further keys, then by id, of those candidates whose key is not theirs alone (R83).
+
+    A hash table over all candidates finds them; only they are measured again and sorted.
+    """
     tied = np.empty(len(key), np.bool_)
     for s in spans:
         repeated(key[s], tied[s])

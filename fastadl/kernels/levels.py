@@ -45,7 +45,7 @@ def _given(first, last, cap, exposure, equity, width, at, part):
         part[1] += equity[i] if 0.0 < over < most else 0.0
 
 
-# What chunks found is merged in kernels of their own: within a parallel one every sum is a parallel loop more.
+# What chunks found is merged by other kernels: within a parallel one every sum is a parallel loop of its own.
 
 
 @kernel

@@ -214,10 +214,9 @@ def crossing(found, need):
 def select(key, tie, lots, need):
     """Best candidates, in order, until their lots cover `need` (all of them if they do not).
 
-    One pass over keys and lots makes a histogram, which tells the bucket in which the need is met; a pass over
-    keys alone keeps the candidates up to there; only those are looked at again and sorted. With `keys`, which
-    reads and writes as much as the histogram reads, that is two and a half passes over two columns of eight
-    bytes.
+    A pass over keys and lots makes a histogram, which tells the bucket in which the need is met; a pass over
+    the keys alone keeps the candidates up to there; only those are looked at again and sorted. With `keys`,
+    which reads and writes as much as the histogram reads, that is two and a half passes over two columns.
 
     Parameters
     ----------
@@ -237,7 +236,9 @@ def select(key, tie, lots, need):
     if n <= _FEW:
         return _best_of_few(key, tie, lots, need)
     parts = min(_PARTS, 2 * n // _FEW)
-    found = np.empty((parts, 2, BUCKETS), np.int64)
+    # of one size, of which only the parts in use are touched: once such a block was given back, the C library
+    # keeps the smaller ones of later ticks, which would else be mapped anew page by page
+    found = np.empty((_PARTS, 2, BUCKETS), np.int64)[:parts]
     for p in prange(parts):
         first, last = n * p // parts, n * (p + 1) // parts
         _count(key[first:last], lots[first:last], found[p])
