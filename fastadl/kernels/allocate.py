@@ -148,7 +148,7 @@ def _cell(key, octaves):
 
 @kernel
 def _table(keys):
-    """Cells of each power of two (the first one, above six bits of shift), and where in `keys` each begins."""
+    """Cells of each power of two (first one above six bits of shift), and where each begins in `keys`."""
     octaves = np.zeros(1 << (64 - _FRACTION), np.int64)
     for j in range(keys.shape[0]):
         octaves[(keys[j] >> _FRACTION) + (octaves.shape[0] >> 1)] += 1
