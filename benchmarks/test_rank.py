@@ -43,7 +43,7 @@ def candidates(positions: int) -> Candidates:
 
 def _select(c: Candidates) -> IntArray:
     key = np.empty(len(c.score), np.int64)
-    keys((c.score + 0.0).view(np.int64), key)
+    keys(c.score.view(np.int64), key)
     chosen: IntArray = select(key, c.tie, c.lots, c.need)
     return chosen
 

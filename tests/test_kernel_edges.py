@@ -416,7 +416,7 @@ def test_fills_go_on_where_they_ran_out_of_space(guard: int) -> None:
         Fills(*(np.empty(1, np.int64) for _ in Fills._fields)),
         Refusals(*(np.empty(1, np.int64) for _ in Refusals._fields)),
     )
-    place = np.array([0, 0, 0, -1, 0, 0, 0], np.int64)
+    place = np.array([0, 0, 0, -1, 0, 0, 0, 0], np.int64)
     terms = 1, queue.transfer, False, guard, queue.found.margins, queue.found.marks.exact, place
     inputs = queue.bankrupt, queue.ranked, queue.found.rows, *terms
     answers = []

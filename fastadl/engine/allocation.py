@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 
@@ -26,8 +26,8 @@ NEEDS_DETAIL = frozenset({"risk_aware", "quadratic_projection"})
 _PROFIT, _GROSS = FIELDS.index("profit"), FIELDS.index("gross")
 #: Weights made of float64 figures have so many bits.
 _WEIGHT_BITS = 40
-#: Where fewer than one in so many gives lots, only those are sorted, and the others are counted.
-_SPARSE = 8
+#: Each further look at positions that fit is at so many times the lots, for their number.
+_GROWTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Quotas:
     rank : int64 (n)
         From 1, among all candidates.
     score : float64 (n)
+    further : iterator of Quotas
+        Those that come after them where lots that a guard refuses go on down the ranking; ranked when asked
+        for.
     """
 
     row: IntArray
@@ -49,6 +52,21 @@ class Quotas:
     lots: Int64Array
     rank: Int64Array
     score: Float64Array
+    further: Iterator[Quotas] = field(default_factory=lambda: iter(()))
+
+    def and_further(self) -> Quotas:
+        """With the next of those that come after them, if any do."""
+        after = next(self.further, None)
+        if after is None:
+            return self
+        return Quotas(
+            row=np.concatenate([self.row, after.row]),
+            slot=np.concatenate([self.slot, after.slot]),
+            lots=np.concatenate([self.lots, after.lots]),
+            rank=np.concatenate([self.rank, after.rank]),
+            score=np.concatenate([self.score, after.score]),
+            further=self.further,
+        )
 
 
 def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:
@@ -64,12 +82,12 @@ def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quo
         Lots wanted of all of them.
     """
     if policy.allocation == "queue":
-        # what a guard refuses goes on down the ranking, however far
-        best = found.best(need) if policy.guard == "none" else found.ranked()
-        return _quotas(found, best, np.arange(len(best)), found.lots[best])
+        batches = _queue(found, need)
+        first = next(batches, None) or _quotas(found, *[np.empty(0, np.int64)] * 3)
+        return first if policy.guard == "none" else replace(first, further=batches)
     chosen, place, given = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     before = 0
-    for members, tier in _tiers(found):
+    for members, tier in found.by_tier():
         if need <= 0:
             break
         lots = _ALLOCATIONS[policy.allocation](_Tier(state, tier, policy), need)
@@ -82,6 +100,14 @@ def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quo
     return _quotas(found, np.concatenate(chosen), np.concatenate(place), np.concatenate(given))
 
 
+def _queue(found: Candidates, need: int) -> Iterator[Quotas]:
+    """Everyone for all he holds, in rank order and in batches, of which the first covers the need."""
+    before = 0
+    for batch in found.batches(need):
+        yield _quotas(found, batch, np.arange(before, before + len(batch)), found.lots[batch])
+        before += len(batch)
+
+
 def _quotas(found: Candidates, chosen: IntArray, place: IntArray, lots: Int64Array) -> Quotas:
     return Quotas(
         row=found.row[chosen],
@@ -92,28 +118,12 @@ def _quotas(found: Candidates, chosen: IntArray, place: IntArray, lots: Int64Arr
     )
 
 
-def _tiers(found: Candidates) -> Iterator[tuple[IntArray, Candidates]]:
-    """Members of each tier, ascending, and the candidates they are."""
-    for number in found.tiers():
-        members = np.flatnonzero(found.tier == number)
-        if len(members) == len(found):
-            yield members, found
-        else:
-            columns = (getattr(found, field.name)[..., members] for field in fields(Candidates))
-            yield members, Candidates(*columns)
-
-
 def _ranked(tier: Candidates, lots: Int64Array) -> tuple[IntArray, IntArray]:
-    """Who gives lots, in rank order, and at which place among all."""
-    giving = np.flatnonzero(lots)
-    if len(giving) * _SPARSE < len(tier):
-        giving = order(giving, tier.key, tier.turn)
-        place = np.empty(len(giving), np.int64)
-        places(tier.key, tier.turn, giving, place)
-        return giving, place
-    ranked = order(np.arange(len(tier)), tier.key, tier.turn)
-    place = np.flatnonzero(lots[ranked])
-    return ranked[place], place
+    """Who gives lots, in rank order, and at which place among all; nobody else is sorted."""
+    giving = order(np.flatnonzero(lots), tier.key, tier.turn)
+    place = np.empty(len(giving), np.int64)
+    places(tier.key, tier.turn, giving, place)
+    return giving, place
 
 
 # ---------------------------------------------------------------------- one tier
@@ -160,22 +170,28 @@ class _Tier:
 
 
 def _whole(tier: _Tier, need: int) -> Int64Array:
-    """Positions that fit, down the ranking: first those a queue would take, then what fits the rest."""
+    """Positions that fit, down the ranking.
+
+    First come those a queue would take; then, again and again, the best of those that fit what is left. Each
+    time more of these are ranked than are sure to fit, so that however few do, a few times are enough and not
+    many more are sorted than the walk has to pass.
+    """
     found = tier.found
     lots = np.zeros(len(found), np.int64)
-    first = select(found.key, found.turn, found.lots, need)
-    _walk(found, first, need, lots)
-    need -= int(lots.sum())
-    fits = found.lots <= need
-    fits[first] = False
-    _walk(found, order(np.flatnonzero(fits), found.key, found.turn), need, lots)
+    fits, growth = np.arange(len(found)), 1
+    key, turn, held = found.key, found.turn, found.lots
+    while need > 0 and len(fits):
+        ranked = select(key, turn, held, min(growth * need, SUM_BOUND))
+        quota = np.empty(len(ranked), np.int64)
+        whole_positions(held[ranked], need, quota)
+        lots[fits[ranked]] = quota
+        need -= int(quota.sum())
+        among = held <= need
+        among[ranked] = False
+        others = np.flatnonzero(among)
+        fits, key, turn, held = fits[others], key[others], turn[others], held[others]
+        growth *= _GROWTH
     return lots
-
-
-def _walk(found: Candidates, ranked: IntArray, need: int, lots: Int64Array) -> None:
-    quota = np.empty(len(ranked), np.int64)
-    whole_positions(found.lots[ranked], need, quota)
-    lots[ranked] = quota
 
 
 def _by_size(tier: _Tier, need: int) -> Int64Array:

@@ -18,7 +18,18 @@ from fastadl.engine.ranking import candidates
 from fastadl.engine.results import Tick
 from fastadl.engine.state import State
 from fastadl.errors import BoundsError
-from fastadl.kernels.fill import FULL, SOLVENT, SOUND, UNGUARDED, Bankrupt, Fills, Ranked, Refusals, fill
+from fastadl.kernels.fill import (
+    FULL,
+    SHORT,
+    SOLVENT,
+    SOUND,
+    UNGUARDED,
+    Bankrupt,
+    Fills,
+    Ranked,
+    Refusals,
+    fill,
+)
 from fastadl.kernels.guard import HEALTH
 from fastadl.policy import AdlPolicy
 from fastadl.schema import SUM_BOUND, Int64Array, IntArray
@@ -81,9 +92,7 @@ def fill_leg(
     if not len(quota.row):
         return
     bankrupt = _bankrupt(state, doomed, leg, policy)
-    ranked = Ranked(slot=quota.slot, row=quota.row, quota=quota.lots.copy())
-    state.touch_rows(quota.slot, quota.row)
-    fills, refusals = _run(state, leg.leg, bankrupt, ranked, policy)
+    fills, refusals, quota = _run(state, leg.leg, bankrupt, quota, policy)
     doomed.left[leg.rows] -= bankrupt.done
     accounts = state.book.rows.account
     owner, other = accounts[bankrupt.slot], accounts[quota.slot]
@@ -133,8 +142,9 @@ def _bankrupt(state: State, doomed: Bankruptcies, leg: Leg, policy: AdlPolicy) -
 
 
 def _run(
-    state: State, leg: int, bankrupt: Bankrupt, ranked: Ranked, policy: AdlPolicy
-) -> tuple[Fills, Refusals]:
+    state: State, leg: int, bankrupt: Bankrupt, quota: Quotas, policy: AdlPolicy
+) -> tuple[Fills, Refusals, Quotas]:
+    """Fill; the candidates come back as far down the ranking as it took."""
     exact, units, rows = state.marks.exact, state.marks.units, state.book.rows
     marks = {"previous_mark": state.previous, "oracle": state.oracle}.get(policy.price, state.marks)
     instrument = leg >> 1
@@ -144,24 +154,40 @@ def _run(
         raise BoundsError(("transfer value",), float(most), "keep it within 2^62 atoms (rule R1)")
     at_entry, guard = policy.price == "entry", _GUARDS[policy.guard]
     transfer = np.array([marks.exact.units[instrument], marks.exact.per[instrument]], np.int64)
+    ranked = _ranked(state, quota, np.empty(0, np.int64))
     if transfer[1] == 0 and not bankrupt.whole_value.all():
-        return reference.fill(bankrupt, ranked, rows, unit, at_entry, guard, units, state.instruments)
+        while (longer := quota.and_further()) is not quota:
+            ranked, quota = _ranked(state, longer, ranked.quota), longer
+        exactly = rows, unit, at_entry, guard, units, state.instruments
+        return *reference.fill(bankrupt, ranked, *exactly), quota
     side = (-1 if leg & 1 else 1) * (-1 if exact.inverse[instrument] else 1)
     fills = Fills(*(np.empty(len(bankrupt.row) + len(ranked.row), np.int64) for _ in Fills._fields))
     refusals = Refusals(*(np.empty(len(ranked.row) if guard else 0, np.int64) for _ in Refusals._fields))
-    place = np.array([0, 0, 0, -1, 0, 0, 0], np.int64)
+    place = np.array([0, 0, 0, -1, 0, 0, 0, guard != UNGUARDED], np.int64)
     terms = side, transfer, at_entry, guard, state.margins, exact, place
     while answer := fill(bankrupt, ranked, rows, *terms, fills, refusals):
         if answer == FULL:
             fills, refusals = Fills(*map(_doubled, fills)), Refusals(*map(_doubled, refusals))
-            continue
-        i, c = int(place[0]), int(place[1])
-        asked = int(min(bankrupt.need[i] - bankrupt.done[i], ranked.quota[c]))
-        healthy = state.instruments if guard == SOUND else None
-        place[3], place[5] = reference.allowed(
-            bankrupt, i, int(ranked.slot[c]), int(ranked.row[c]), asked, rows, unit, units, healthy
-        )
-    return Fills(*(column[: place[2]] for column in fills)), Refusals(*(c[: place[6]] for c in refusals))
+        elif answer == SHORT:
+            longer = quota.and_further()
+            place[7] = longer is not quota
+            ranked, quota = _ranked(state, longer, ranked.quota), longer
+        else:
+            i, c = int(place[0]), int(place[1])
+            asked = int(min(bankrupt.need[i] - bankrupt.done[i], ranked.quota[c]))
+            healthy = state.instruments if guard == SOUND else None
+            place[3], place[5] = reference.allowed(
+                bankrupt, i, int(ranked.slot[c]), int(ranked.row[c]), asked, rows, unit, units, healthy
+            )
+    fills = Fills(*(column[: place[2]] for column in fills))
+    return fills, Refusals(*(column[: place[6]] for column in refusals)), quota
+
+
+def _ranked(state: State, quota: Quotas, left: Int64Array) -> Ranked:
+    """Candidates to fill against; `left` is what the first of them, which were ranked before, still have."""
+    new = slice(len(left), None)
+    state.touch_rows(quota.slot[new], quota.row[new])
+    return Ranked(quota.slot, quota.row, np.concatenate([left, quota.lots[new]]))
 
 
 def _doubled(column: Int64Array) -> Int64Array:

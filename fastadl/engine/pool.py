@@ -15,7 +15,7 @@ from fastadl.engine.ranking import Candidates, candidates
 from fastadl.engine.results import Tick
 from fastadl.engine.state import FUND, State
 from fastadl.policy import AdlPolicy
-from fastadl.schema import Int64Array
+from fastadl.schema import Int64Array, IntArray
 
 __all__ = ["close_winners"]
 
@@ -57,13 +57,8 @@ def _close_side(
     state: State, tick: Tick, leg: int, found: Candidates, profit: Fraction, pool: int, policy: AdlPolicy
 ) -> None:
     """Close ranked winners of one leg, of which all rows together have made `profit`."""
-    rows, accounts = state.book.rows, state.book.rows.account
-    ranked = found.ranked()
-    signed = found.lots[ranked] * (-1 if leg & 1 else 1)
-    entry = rows.entry[found.row[ranked]]
-    unit = state.marks.units[leg >> 1]
-    winning = np.flatnonzero(-_values(-signed, unit) > entry)
-    closed = _closed(signed[winning], entry[winning], unit, profit, pool, policy)
+    accounts = state.book.rows.account
+    ranked, winning, closed = _winners(state, leg, found, profit, pool, policy)
     some = np.flatnonzero(closed)
     winning, closed = winning[some], closed[some]
     chosen = ranked[winning]
@@ -84,6 +79,28 @@ def _close_side(
         rank=winning + 1,
         score=found.parts[0][chosen],
     )
+
+
+def _winners(
+    state: State, leg: int, found: Candidates, profit: Fraction, pool: int, policy: AdlPolicy
+) -> tuple[IntArray, IntArray, Int64Array]:
+    """Candidates ranked as far as it takes, which of these win, and signed lots to close of each winner."""
+    unit, rows = state.marks.units[leg >> 1], state.book.rows
+    most = policy.pool_max
+    assert most is not None
+    part = Fraction(1)
+    if profit < pool:
+        part = (profit - most * pool) / (1 - most) / profit
+    ranked = winning = closed = np.empty(0, np.int64)
+    for batch in found.batches(max(1, ceil(part * int(found.lots.sum())))):
+        ranked = np.concatenate([ranked, batch])
+        signed = found.lots[ranked] * (-1 if leg & 1 else 1)
+        entry = rows.entry[found.row[ranked]]
+        winning = np.flatnonzero(-_values(-signed, unit) > entry)
+        closed = _closed(signed[winning], entry[winning], unit, profit, pool, policy)
+        if len(closed) < len(winning) or (closed != signed[winning]).any():
+            break
+    return ranked, winning, closed
 
 
 def _closed(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
@@ -14,10 +15,12 @@ from fastadl.kernels.layout import gather
 from fastadl.kernels.measure import FIELDS, Context, describe, measure, measure_all, neutral
 from fastadl.kernels.rank import keys, order, repeated, select
 from fastadl.policy import AdlPolicy, OwnScore
-from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
+from fastadl.schema import SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
 
 __all__ = ["Candidates", "candidates", "context_of"]
 
+#: Each further batch of a ranking covers so many times the lots of the one before.
+_GROWTH = 4
 #: The G of rule R82.
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -55,32 +58,54 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.row)
 
-    def tiers(self) -> IntArray:
-        """Tiers that occur, ascending."""
-        if len(self.tier) and self.tier.min() == self.tier.max():
-            return self.tier[:1]
-        return np.flatnonzero(np.bincount(self.tier))
+    def of(self, members: IntArray) -> Candidates:
+        """Some of them."""
+        return Candidates(*(getattr(self, field.name)[..., members] for field in fields(self)))
+
+    def by_tier(self) -> Iterator[tuple[IntArray, Candidates]]:
+        """Members of each tier, the first tier first, and the candidates they are."""
+        if self._alike():
+            yield np.arange(len(self)), self
+            return
+        for tier in np.flatnonzero(np.bincount(self.tier)):
+            members = np.flatnonzero(self.tier == tier)
+            yield members, self.of(members)
 
     def ranked(self) -> IntArray:
         """All candidates in rank order (rule R41)."""
-        tiers = [np.flatnonzero(self.tier == tier) for tier in self.tiers()]
-        parts = [order(members, self.key, self.turn) for members in tiers]
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+        found = [np.empty(0, np.int64)]
+        for members, tier in self.by_tier():
+            found.append(members[order(np.arange(len(tier)), tier.key, tier.turn)])
+        return np.concatenate(found)
 
     def best(self, need: int) -> IntArray:
         """The best candidates, in rank order, until their lots cover the need."""
-        tiers = self.tiers()
-        if len(tiers) == 1:
+        if self._alike():
             return select(self.key, self.turn, self.lots, need)
-        found: list[IntArray] = []
-        for tier in tiers:
-            members = np.flatnonzero(self.tier == tier)
-            chosen = members[select(self.key[members], self.turn[members], self.lots[members], need)]
-            found.append(chosen)
-            need -= int(self.lots[chosen].sum())
+        found = [np.empty(0, np.int64)]
+        for members, tier in self.by_tier():
             if need <= 0:
                 break
-        return np.concatenate(found) if found else np.empty(0, np.int64)
+            chosen = select(tier.key, tier.turn, tier.lots, need)
+            found.append(members[chosen])
+            need -= int(tier.lots[chosen].sum())
+        return np.concatenate(found)
+
+    def _alike(self) -> bool:
+        return len(self) > 0 and bool(self.tier.min() == self.tier.max())
+
+    def batches(self, need: int) -> Iterator[IntArray]:
+        """All candidates in rank order: first the best that cover the need, then ever more at a time.
+
+        Nobody is sorted before his batch is asked for.
+        """
+        left, among = np.arange(len(self)), self
+        while len(left):
+            chosen = among.best(need)
+            yield left[chosen]
+            others = np.delete(np.arange(len(left)), chosen)
+            left, among = left[others], among.of(others)
+            need = min(_GROWTH * need, SUM_BOUND)
 
 
 def candidates(
@@ -205,7 +230,10 @@ def _turns(
     key: Int64Array,
     tie: IntArray,
 ) -> IntArray:
-    """Order by the further keys, then by id, of those candidates whose key is not theirs alone (R83)."""
+    """Order by the further keys, then by id, of those candidates whose key is not theirs alone (R83).
+
+    A hash table over all candidates finds them; only they are measured again and sorted.
+    """
     tied = np.empty(len(key), np.bool_)
     for s in spans:
         repeated(key[s], tied[s])

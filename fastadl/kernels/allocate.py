@@ -11,9 +11,11 @@ from fastadl.kernels.wide import muldiv
 __all__ = ["places", "shares", "take", "threshold", "whole_positions"]
 
 _CHUNK = 4096
-_PIECES = 8
-#: A table finds where to look for a key: by its bits above so many, in at most so many cells.
-_FINE, _CELLS = 20, 1 << 14
+#: Up to so many candidates are counted by one thread, others in so many pieces.
+_FEW = 1 << 14
+_PIECES = 4
+#: Bits of the fraction of a score; those above are its sign and exponent.
+_FRACTION = 52
 _BITS = 11
 #: Beyond this relative distance float64 compares products of three roundings rightly.
 _APART = 2.0**-48
@@ -138,27 +140,48 @@ def take(first, tie, lots, need, out):
 
 
 @kernel
-def _cell(key, base, shift):
-    """Place of a key in a table over the leading bits of all keys from `base` up."""
-    return ((key >> _FINE) - base) >> shift
+def _cell(key, octaves):
+    """Where to look for a key: a power of two has as many cells as hold its chosen keys about one by one."""
+    octave = octaves[(key >> _FRACTION) + (octaves.shape[0] >> 1)]
+    return (octave >> 6) + ((key & ((1 << _FRACTION) - 1)) >> (octave & 63))
 
 
 @kernel
-def _not_behind(key, tie, keys, ties, start, base, shift):
-    """How many of some sorted (key, tie) do not stand behind a given one."""
-    cell = _cell(key, base, shift)
-    if cell < 0:
-        return 0
-    if cell >= start.shape[0] - 1:
-        return keys.shape[0]
-    low, high = start[cell], start[cell + 1]
-    while low < high:
-        middle = (low + high) >> 1
-        if keys[middle] < key or (keys[middle] == key and ties[middle] <= tie):
-            low = middle + 1
-        else:
-            high = middle
-    return low
+def _table(keys):
+    """Cells of each power of two (first one above six bits of shift), and where each begins in `keys`."""
+    octaves = np.zeros(1 << (64 - _FRACTION), np.int64)
+    for j in range(keys.shape[0]):
+        octaves[(keys[j] >> _FRACTION) + (octaves.shape[0] >> 1)] += 1
+    cells = 0
+    for o in range(octaves.shape[0]):
+        bits = 0
+        while 1 << bits < octaves[o]:
+            bits += 1
+        octaves[o] = cells << 6 | (_FRACTION - bits)
+        cells += 1 << bits
+    start = np.zeros(cells + 1, np.int32)
+    for j in range(keys.shape[0]):
+        start[_cell(keys[j], octaves) + 1] += 1
+    for cell in range(cells):
+        start[cell + 1] += start[cell]
+    return octaves, start
+
+
+@kernel
+def _count_behind(first, last, key, tie, given, keys, ties, octaves, start, count):
+    """Others by how many of the chosen ones stand before them."""
+    count[:] = 0
+    for i in range(first, last):
+        if not given[i]:
+            cell = _cell(key[i], octaves)
+            low, high = start[cell], start[cell + 1]
+            while low < high:
+                middle = (low + high) >> 1
+                if keys[middle] < key[i] or (keys[middle] == key[i] and ties[middle] < tie[i]):
+                    low = middle + 1
+                else:
+                    high = middle
+            count[low] += 1
 
 
 @parallel
@@ -176,27 +199,39 @@ def places(key, tie, chosen, out):
         Written.
     """
     n, m = key.shape[0], chosen.shape[0]
-    if m == 0:
+    if m == n:
+        for j in range(m):
+            out[j] = j
         return
-    keys, ties = key[chosen], tie[chosen]
-    base = keys[0] >> _FINE
-    shift = 0
-    while _cell(keys[m - 1], base, shift) >= min(4 * m, _CELLS):
-        shift += 1
-    start = np.zeros(_cell(keys[m - 1], base, shift) + 2, np.int64)
-    for j in range(m):
-        start[_cell(keys[j], base, shift) + 1] += 1
-    for cell in range(start.shape[0] - 1):
-        start[cell + 1] += start[cell]
-    count = np.zeros((_PIECES, m + 1), np.int32)
-    for piece in prange(_PIECES):
-        for i in range(piece * n // _PIECES, (piece + 1) * n // _PIECES):
-            count[piece, _not_behind(key[i], tie[i], keys, ties, start, base, shift)] += 1
+    keys, ties, given = _apart(key, tie, chosen)
+    octaves, start = _table(keys)
+    pieces = 1 if n <= _FEW else _PIECES
+    count = np.empty((pieces, m + 1), np.int32)
+    if pieces == 1:
+        _count_behind(0, n, key, tie, given, keys, ties, octaves, start, count[0])
+    else:
+        for piece in prange(pieces):
+            first, last = piece * n // pieces, (piece + 1) * n // pieces
+            _count_behind(first, last, key, tie, given, keys, ties, octaves, start, count[piece])
+    _add_up(count, out)
+
+
+@kernel
+def _apart(key, tie, chosen):
+    """Keys and ties of the chosen, and who is one of them."""
+    given = np.zeros(key.shape[0], np.bool_)
+    for j in range(chosen.shape[0]):
+        given[chosen[j]] = True
+    return key[chosen], tie[chosen], given
+
+
+@kernel
+def _add_up(count, out):
     before = np.int64(0)
-    for j in range(m):
-        for piece in range(_PIECES):
+    for j in range(out.shape[0]):
+        for piece in range(count.shape[0]):
             before += count[piece, j]
-        out[j] = before
+        out[j] = before + j
 
 
 # ---------------------------------------------------------------------- min(cap, τ · weight)
@@ -241,20 +276,39 @@ def threshold(cap, weight, budget, full):
     """
     n = cap.shape[0]
     chunks = (n + _CHUNK - 1) // _CHUNK
-    part = np.zeros((chunks, 2), np.int64)
+    part = np.empty((chunks, 2), np.int64)
     for chunk in prange(chunks):
-        for i in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
-            full[i] = False
-            part[chunk, 0] += weight[i]
-    total = part[:, 0].sum()
-    left = np.int64(budget)
+        part[chunk, 0] = 0
+        part[chunk, 1] = _none_full(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK), weight, full)
+    left, total = np.int64(budget), _added(part)[1]
     again = True
     while again and total > 0:
         for chunk in prange(chunks):
             last = min(n, (chunk + 1) * _CHUNK)
             caps, weights = _newly_full(chunk * _CHUNK, last, cap, weight, left, total, full)
             part[chunk, 0], part[chunk, 1] = caps, weights
-        left -= part[:, 0].sum()
-        total -= part[:, 1].sum()
-        again = part[:, 1].any()
+        caps, weights = _added(part)
+        left -= caps
+        total -= weights
+        again = weights > 0
     return left, total
+
+
+@kernel
+def _none_full(first, last, weight, full):
+    """Weight of a chunk in which no cap binds yet."""
+    weights = np.int64(0)
+    for i in range(first, last):
+        full[i] = False
+        weights += weight[i]
+    return weights
+
+
+@kernel
+def _added(part):
+    """Sums of two columns; not in a parallel kernel, where a sum is a parallel loop of its own."""
+    first, second = np.int64(0), np.int64(0)
+    for chunk in range(part.shape[0]):
+        first += part[chunk, 0]
+        second += part[chunk, 1]
+    return first, second

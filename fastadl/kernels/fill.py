@@ -14,6 +14,7 @@ from fastadl.kernels.wide import ceil_scaled, trunc_scaled
 __all__ = [
     "DONE",
     "FULL",
+    "SHORT",
     "SOLVENT",
     "SOUND",
     "UNGUARDED",
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 #: Answers of `fill`.
-DONE, UNSURE, FULL = 0, 1, 2
+DONE, UNSURE, FULL, SHORT = 0, 1, 2, 3
 #: What no fill may do to its counterparty: nothing is asked; take it below zero (R45), or its health (R86).
 UNGUARDED, SOLVENT, SOUND = 0, 1, 2
 
@@ -46,7 +47,7 @@ class Bankrupt(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """Candidates with a quota, in rank order."""
+    """Candidates with a quota, in rank order; all of them, or the first ones."""
 
     slot: Any  # int32
     row: Any  # int64
@@ -101,9 +102,10 @@ def fill(bankrupt, ranked, rows, side, transfer, at_entry, guard, margins, exact
         `UNGUARDED`, `SOLVENT` or `SOUND`.
     margins : Margins
     exact : Exact
-    place : int64 (7)
+    place : int64 (8)
         Where to go on: bankrupt row, candidate, fills so far, lots allowed for this pair or −1, first
-        candidate with a quota, why no more are allowed, refusals so far. Written.
+        candidate with a quota, why no more are allowed, refusals so far. Written. The last one is read: 1 if
+        more candidates may be ranked behind these, else 0.
     fills : Fills
     refusals : Refusals
 
@@ -111,7 +113,8 @@ def fill(bankrupt, ranked, rows, side, transfer, at_entry, guard, margins, exact
     -------
     int
         `DONE`; `UNSURE` when this pair's cut takes unlimited integers; `FULL` when `fills` or `refusals` has
-        no place left (cut candidates may be met again by every bankrupt row).
+        no place left (cut candidates may be met again by every bankrupt row); `SHORT` when a row has passed
+        all candidates, some of its lots are left, and more candidates may be ranked.
     """
     start = place[2]
     in_turn = at_entry or guard != UNGUARDED  # a fill depends on what those before it left
@@ -172,6 +175,12 @@ def fill(bankrupt, ranked, rows, side, transfer, at_entry, guard, margins, exact
                 bankrupt.done[i] = done + lots
                 ranked.quota[c] -= lots
             c += 1
+        if place[7] == 1 and bankrupt.done[i] < bankrupt.need[i]:
+            place[0] = i
+            place[1] = c
+            if not in_turn:
+                _settle(start, place[2], ranked, rows, fills)
+            return SHORT
         place[1] = 0
     place[0] = bankrupt.row.shape[0]
     if not in_turn:

@@ -45,6 +45,24 @@ def _given(first, last, cap, exposure, equity, width, at, part):
         part[1] += equity[i] if 0.0 < over < most else 0.0
 
 
+# What chunks found is merged by other kernels: within a parallel one every sum is a parallel loop of its own.
+
+
+@kernel
+def _merged_ends(part):
+    return part[:, 0].min(), part[:, 1].max(), part[:, 2].sum(), part[:, 3].sum()
+
+
+@kernel
+def _merged_given(part):
+    return part[:, 0].sum(), part[:, 1].sum()
+
+
+@kernel
+def _merged_shares(part):
+    return part.sum(axis=0)
+
+
 @parallel
 def level(cap, exposure, equity, width, need):
     """Level L, to float64, at which ``Σ clip((exposure − L · equity) / width, 0, cap)`` is the need.
@@ -66,8 +84,8 @@ def level(cap, exposure, equity, width, need):
     for chunk in prange(chunks):
         last = min(n, (chunk + 1) * _CHUNK)
         _ends(chunk * _CHUNK, last, cap, exposure, equity, width, part[chunk])
-    low, high = part[:, 0].min(), part[:, 1].max()
-    at = (part[:, 2].sum() - need * width) / part[:, 3].sum()
+    low, high, exposures, equities = _merged_ends(part)
+    at = (exposures - need * width) / equities
     for step in range(200):
         if step % 4 == 3 or not low < at < high:
             at = low + 0.5 * (high - low)
@@ -76,8 +94,8 @@ def level(cap, exposure, equity, width, need):
         for chunk in prange(chunks):
             last = min(n, (chunk + 1) * _CHUNK)
             _given(chunk * _CHUNK, last, cap, exposure, equity, width, at, part[chunk])
-        excess = part[:, 0].sum() - need * width
-        slope = part[:, 1].sum()
+        given, slope = _merged_given(part)
+        excess = given - need * width
         if excess > 0.0:
             low = at
         else:
@@ -136,9 +154,11 @@ def level_shares(cap, exposure, equity, at, width, down, rest, kind):
     """
     n = cap.shape[0]
     chunks = (n + _CHUNK - 1) // _CHUNK
-    part = np.zeros((chunks, 6), np.int64)
+    part = np.empty((chunks, 6), np.int64)
     for chunk in prange(chunks):
         mine = part[chunk]
+        for column in range(6):
+            mine[column] = 0
         for i in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
             down[i], rest[i], kind[i] = _level_share(cap[i], exposure[i], equity[i], at, width)
             if kind[i] == UNSURE:
@@ -150,7 +170,7 @@ def level_shares(cap, exposure, equity, at, width, down, rest, kind):
                 mine[3] += exposure[i] & _LOW
                 mine[4] += equity[i] >> 31
                 mine[5] += equity[i] & _LOW
-    return part.sum(axis=0)
+    return _merged_shares(part)
 
 
 # ---------------------------------------------------------------------- lots by equity
@@ -226,14 +246,11 @@ def min_max(cap, weight, need, below, upto):
         at least, the need.
     """
     n = cap.shape[0]
-    active = np.arange(n)
-    inside = cap.copy()
+    active, inside = np.empty(n, np.int64), np.empty(n, np.int64)
     end = np.empty(((n + _CHUNK - 1) // _CHUNK, 2))
     some = np.empty(end.shape[0], np.int64)
-    below[:] = 0
-    upto[:] = cap
-    given, reach = np.int64(0), cap.sum()
-    at = 2.0 * need / weight.astype(np.float64).sum()
+    given, reach, weights = _start_min_max(cap, weight, active, inside, below, upto)
+    at = 2.0 * need / weights
     enough = True
     step = 0
     while True:
@@ -241,12 +258,7 @@ def min_max(cap, weight, need, below, upto):
         for chunk in prange(chunks):
             first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
             some[chunk] = _settle_level(first, last, weight, enough, active, inside, below, upto, end[chunk])
-        n = 0
-        for chunk in range(chunks):
-            for j in range(chunk * _CHUNK, chunk * _CHUNK + some[chunk]):
-                active[n] = active[j]
-                n += 1
-        low, high = end[:chunks, 0].min(), end[:chunks, 1].max()
+        n, low, high = _merged_window(active, some[:chunks], end)
         if low >= high:
             return
         if step > 0 or not low <= at < high:
@@ -256,9 +268,41 @@ def min_max(cap, weight, need, below, upto):
         for chunk in prange(chunks):
             first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
             some[chunk] = _try_level(first, last, cap, weight, at, active, below, inside)
-        more = some[:chunks].sum()
+        more = _summed(some[:chunks])
         enough = given + more >= need
         if enough:
             reach = given + more
         else:
             given += more
+
+
+@kernel
+def _start_min_max(cap, weight, active, inside, below, upto):
+    """Everybody active, from nothing to his cap; returns no lots, all lots, and all weight."""
+    reach, weights = np.int64(0), 0.0
+    for i in range(cap.shape[0]):
+        active[i] = i
+        inside[i] = cap[i]
+        below[i] = 0
+        upto[i] = cap[i]
+        reach += cap[i]
+        weights += float(weight[i])
+    return np.int64(0), reach, weights
+
+
+@kernel
+def _merged_window(active, some, end):
+    """Bring those of all chunks who are still active together; how many they are, and their window."""
+    n = 0
+    low, high = np.inf, 0.0
+    for chunk in range(some.shape[0]):
+        for j in range(chunk * _CHUNK, chunk * _CHUNK + some[chunk]):
+            active[n] = active[j]
+            n += 1
+        low, high = min(low, end[chunk, 0]), max(high, end[chunk, 1])
+    return n, low, high
+
+
+@kernel
+def _summed(some):
+    return some.sum()

@@ -15,9 +15,13 @@ _DIGITS = 1 << _BITS
 #: Buckets of a histogram: sign, exponent and the first four bits of the fraction of a score.
 BUCKETS = 1 << 16
 _SHIFT = 48
-#: Up to so many candidates one thread is faster than two.
-_FEW = 1 << 15
-#: Parts that candidates are split in; fixed, so that nothing depends on the number of threads.
+#: Where the digits of a key begin; the last two overlap.
+_SHIFTS = (0, 11, 22, 33, 44, 53)
+#: Up to so many are sorted by insertion.
+_SHORT = 64
+#: Up to so many candidates one thread is about as fast as two, and need not wait for the other.
+_FEW = 1 << 16
+#: Others are split in parts of at least half as many, by their number alone: nothing depends on the threads.
 _PARTS = 8
 _LOWEST = -(1 << 63)
 
@@ -84,21 +88,62 @@ def _digit(key, shift):
 
 
 @kernel
-def _pass(key, source, target, shift):
-    start = np.zeros(_DIGITS + 1, np.int64)
-    for i in range(source.shape[0]):
-        start[_digit(key[source[i]], shift) + 1] += 1
-    for d in range(_DIGITS):
-        start[d + 1] += start[d]
-    for i in range(source.shape[0]):
-        d = _digit(key[source[i]], shift)
-        target[start[d]] = source[i]
-        start[d] += 1
+def _insert(key, tie, at):
+    """Sort a few in place by (key, tie)."""
+    for i in range(1, at.shape[0]):
+        mine = key[i], tie[i], at[i]
+        j = i
+        while j > 0 and (key[j - 1] > mine[0] or (key[j - 1] == mine[0] and tie[j - 1] > mine[1])):
+            key[j], tie[j], at[j] = key[j - 1], tie[j - 1], at[j - 1]
+            j -= 1
+        key[j], tie[j], at[j] = mine
+
+
+@kernel
+def _radix(key, at):
+    """Keys and what comes with them sorted by key, stably; digits that all keys share are passed over."""
+    m = at.shape[0]
+    start = np.zeros((len(_SHIFTS), _DIGITS), np.int64)
+    for i in range(m):
+        for j in range(len(_SHIFTS)):
+            start[j, _digit(key[i], _SHIFTS[j])] += 1
+    other_key, other = np.empty_like(key), np.empty_like(at)
+    for j in range(len(_SHIFTS)):
+        shift, first = _SHIFTS[j], start[j]
+        if first[_digit(key[0], shift)] < m:
+            before = np.int64(0)
+            for d in range(_DIGITS):
+                first[d], before = before, before + first[d]
+            for i in range(m):
+                d = _digit(key[i], shift)
+                other_key[first[d]] = key[i]
+                other[first[d]] = at[i]
+                first[d] += 1
+            key, other_key = other_key, key
+            at, other = other, at
+    return key, at
+
+
+@kernel
+def _settle_ties(key, tie, at):
+    """Put those of equal keys, which stand side by side, in the order of their ties."""
+    first = 0
+    while first < at.shape[0]:
+        last = first + 1
+        while last < at.shape[0] and key[last] == key[first]:
+            last += 1
+        if last > first + 1:
+            ties = tie[at[first:last]]
+            if last - first <= _SHORT:
+                _insert(key[first:last], ties, at[first:last])
+            else:
+                at[first:last] = _radix(ties.astype(np.int64), at[first:last].copy())[1]
+        first = last
 
 
 @kernel
 def order(chosen, key, tie):
-    """Sort candidates by (key, tie), stably, by radix.
+    """Sort candidates by (key, tie): by radix, and ties where there are any.
 
     Parameters
     ----------
@@ -112,29 +157,13 @@ def order(chosen, key, tie):
     -------
     int64 (m)
     """
-    # copies side by side, so that the passes jump about in little memory
-    near_key = np.empty(chosen.shape[0], np.int64)
-    near_tie = np.empty(chosen.shape[0], np.int32)
-    source = np.arange(chosen.shape[0])
-    target = np.empty_like(source)
-    most = np.int32(0)
-    ascending = True
-    for i in range(chosen.shape[0]):
-        near_key[i] = key[chosen[i]]
-        near_tie[i] = tie[chosen[i]]
-        ascending = ascending and near_tie[i] >= most
-        most = max(most, near_tie[i])
-    shift = 0
-    while not ascending and (most >> shift) > 0:
-        _pass(near_tie, source, target, shift)
-        source, target = target, source
-        shift += _BITS
-    for shift in (0, 11, 22, 33, 44, 53):
-        _pass(near_key, source, target, shift)
-        source, target = target, source
-    for i in range(chosen.shape[0]):
-        target[i] = chosen[source[i]]
-    return target
+    near, at = key[chosen], chosen.copy()
+    if at.shape[0] <= _SHORT:
+        _insert(near, tie[chosen], at)
+        return at
+    near, at = _radix(near, at)
+    _settle_ties(near, tie, at)
+    return at
 
 
 @kernel
@@ -162,7 +191,7 @@ def crossing(found, need):
     Parameters
     ----------
     found : int64 (2, BUCKETS)
-        As `histogram` gives it.
+        As `histogram` gives it, or added up from parts; the first line is enough.
     need : int
         Positive.
 
@@ -185,8 +214,9 @@ def crossing(found, need):
 def select(key, tie, lots, need):
     """Best candidates, in order, until their lots cover `need` (all of them if they do not).
 
-    One pass makes a histogram, which tells the bucket in which the need is met; a second one keeps the
-    candidates up to there; only those are looked at again and sorted.
+    A pass over keys and lots makes a histogram, which tells the bucket in which the need is met; a pass over
+    the keys alone keeps the candidates up to there; only those are looked at again and sorted. With `keys`,
+    which reads and writes as much as the histogram reads, that is two and a half passes over two columns.
 
     Parameters
     ----------
@@ -204,21 +234,53 @@ def select(key, tie, lots, need):
     """
     n = key.shape[0]
     if n <= _FEW:
-        kept = _narrowed(np.arange(n), key, lots, need, np.int64(0), np.int64(0), 64)
-        return _cut(kept, key, tie, lots, need)
-    found = np.zeros((_PARTS, 2, BUCKETS), np.int64)
-    for p in prange(_PARTS):
-        first, last = n * p // _PARTS, n * (p + 1) // _PARTS
-        histogram(key[first:last], lots[first:last], found[p])
-    bucket, before = crossing(found.sum(axis=0), need)
-    begin = np.zeros(_PARTS + 1, np.int64)
-    for p in range(_PARTS):
-        begin[p + 1] = begin[p] + found[p, 1, : bucket + 1].sum()
+        return _best_of_few(key, tie, lots, need)
+    parts = min(_PARTS, 2 * n // _FEW)
+    # of one size, of which only the parts in use are touched: once such a block was given back, the C library
+    # keeps the smaller ones of later ticks, which would else be mapped anew page by page
+    found = np.empty((_PARTS, 2, BUCKETS), np.int64)[:parts]
+    for p in prange(parts):
+        first, last = n * p // parts, n * (p + 1) // parts
+        _count(key[first:last], lots[first:last], found[p])
+    bucket, before = crossing(_merged(found), need)
+    begin = _begins(found, bucket)
     bound = np.int64(bucket - (BUCKETS >> 1))
-    kept = np.empty(begin[_PARTS], np.int64)
-    for p in prange(_PARTS):
-        _keep(n * p // _PARTS, n * (p + 1) // _PARTS, key, bound, kept[begin[p] : begin[p + 1]])
+    kept = np.empty(begin[parts], np.int64)
+    for p in prange(parts):
+        _keep(n * p // parts, n * (p + 1) // parts, key, bound, kept[begin[p] : begin[p + 1]])
     return _cut(_narrowed(kept, key, lots, need, before, bound, _SHIFT), key, tie, lots, need)
+
+
+@kernel
+def _best_of_few(key, tie, lots, need):
+    kept = _narrowed(np.arange(key.shape[0]), key, lots, need, np.int64(0), np.int64(0), 64)
+    return _cut(kept, key, tie, lots, need)
+
+
+@kernel
+def _count(key, lots, out):
+    """A new histogram."""
+    out[:] = 0
+    histogram(key, lots, out)
+
+
+@kernel
+def _merged(found):
+    """Lots by bucket, of all parts."""
+    total = found[0, :1].copy()
+    for p in range(1, found.shape[0]):
+        for bucket in range(BUCKETS):
+            total[0, bucket] += found[p, 0, bucket]
+    return total
+
+
+@kernel
+def _begins(found, bucket):
+    """Where the candidates that each part has up to a bucket begin among those of all parts."""
+    begin = np.zeros(found.shape[0] + 1, np.int64)
+    for p in range(found.shape[0]):
+        begin[p + 1] = begin[p] + found[p, 1, : bucket + 1].sum()
+    return begin
 
 
 @kernel

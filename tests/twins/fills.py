@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from fastadl.engine.prices import reduced
-from fastadl.kernels.fill import FULL, SOUND, UNGUARDED, UNSURE, Bankrupt, Fills, Ranked, Refusals
+from fastadl.kernels.fill import FULL, SHORT, SOUND, UNGUARDED, UNSURE, Bankrupt, Fills, Ranked, Refusals
 from fastadl.reference import account, layout
 from fastadl.reference.fill import fill
 from fastadl.reference.guard import allowed, cost
@@ -108,16 +108,22 @@ def pinch(draw: st.DrawFn, queue: Queue) -> None:
 
 
 def filled(kernel: Any, queue: Queue) -> tuple[Fills, Refusals]:
-    """Run the kernel to its end from the least space for its answers, deciding what it leaves open."""
-    found = queue.found
+    """Run the kernel to its end from the least space for its answers, deciding what it leaves open.
+
+    It sees one candidate more at a time.
+    """
+    found, ranked = queue.found, Ranked(*(column[:1] for column in queue.ranked))
     fills = Fills(*(np.empty(1, np.int64) for _ in Fills._fields))
     refusals = Refusals(*(np.empty(1, np.int64) for _ in Refusals._fields))
-    place = np.array([0, 0, 0, -1, 0, 0, 0], np.int64)
+    place = np.array([0, 0, 0, -1, 0, 0, 0, 1], np.int64)
     terms = queue.side, queue.transfer, queue.at_entry, queue.guard, found.margins, found.marks.exact, place
-    while answer := kernel(queue.bankrupt, queue.ranked, found.rows, *terms, fills, refusals):
+    while answer := kernel(queue.bankrupt, ranked, found.rows, *terms, fills, refusals):
         if answer == FULL:
             fills = Fills(*(np.append(column, 0) for column in fills))
             refusals = Refusals(*(np.append(column, 0) for column in refusals))
+        elif answer == SHORT:
+            place[7] = len(ranked.row) < len(queue.ranked.row)
+            ranked = Ranked(*(column[: len(ranked.row) + 1] for column in queue.ranked))
         else:
             assert answer == UNSURE
             i, c = int(place[0]), int(place[1])
