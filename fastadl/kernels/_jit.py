@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import numba
 from numba.core import caching, types
+from numba.core.registry import CPUDispatcher
 
 __all__ = ["ByAddress", "borrowing", "cache_directory", "compiled", "kernel", "parallel", "source_digest"]
 
@@ -97,8 +98,20 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
 
 
+class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
+    """Compiles a helper once for all integers, not once more for each that a caller wrote as a literal."""
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        plain = tuple(types.unliteral(each) for each in args)
+        return super().get_call_template(plain, {key: types.unliteral(each) for key, each in kws.items()})
+
+
 def _compile(function: F, **options: Any) -> F:
-    dispatcher = numba.njit(error_model="numpy", nogil=True, **options)(function)
+    if function.__name__.startswith("_"):  # called by kernels only
+        options["no_cpython_wrapper"] = True
+    dispatcher = numba.njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, **options)(function)
+    if not numba.config.DISABLE_JIT:
+        dispatcher.__class__ = _Dispatcher
     if hasattr(dispatcher, "enable_caching") and cache_directory() is not None:
         dispatcher._cache = _Cache(function)
     compiled[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = dispatcher
