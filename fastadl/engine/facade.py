@@ -44,7 +44,8 @@ class Engine:
     liquidity : mapping or Liquidity, optional
         Simulated order book that detected accounts are closed in.
     threads : int, optional
-        Threads of the kernels; numba's setting if left out. No result depends on it.
+        Threads of the kernels, at most what numba was started with (``NUMBA_NUM_THREADS``, by default the
+        number of cores); numba's setting if left out. No result depends on it.
     copy : bool
         Work on a copy of the book. With False the engine takes the book over.
 
@@ -56,7 +57,9 @@ class Engine:
     Notes
     -----
     Every call either finishes or leaves the engine as it was. One lock per engine: calls from several threads
-    wait for each other, and a reader sees the last finished call.
+    wait for each other, and a reader sees the last finished call. Engines run beside each other in several
+    threads; under numba's ``workqueue`` layer their kernels take turns. A child process forked after kernels
+    ran is refused with `ForkError` where OpenMP cannot go on: start processes by spawn.
 
     Examples
     --------

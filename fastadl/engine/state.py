@@ -220,7 +220,7 @@ class State:
     def refresh(self, slots: IntArray) -> None:
         """Renew the guards of accounts that changed."""
         if self.ceiling.any():
-            guard_slots(self.book.rows, self.ceiling, self.margins, slots, self.guard)
+            guard_slots(self.book.rows, self.ceiling, self.margins, _narrow(slots), self.guard)
 
     # ------------------------------------------------------------------ exact numbers
 
@@ -251,7 +251,7 @@ class State:
         """Unrealised profit in atoms, rounded down, exactly; at the present marks unless others are given."""
         marks = marks or self.marks
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_sum(self.book.rows, slots, marks.exact, PROFIT, out, sure)
+        exact_sum(self.book.rows, _narrow(slots), marks.exact, PROFIT, out, sure)
         for s in np.flatnonzero(~sure):
             out[s] = bounded(floor(reference.profit(self.book.rows, int(slots[s]), marks.units)), "equity")
         return out
@@ -259,7 +259,7 @@ class State:
     def gross_floor(self, slots: IntArray) -> Int64Array:
         """Gross notional in atoms, rounded down, exactly."""
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_sum(self.book.rows, slots, self.marks.exact, GROSS, out, sure)
+        exact_sum(self.book.rows, _narrow(slots), self.marks.exact, GROSS, out, sure)
         for s in np.flatnonzero(~sure):
             gross = reference.gross(self.book.rows, int(slots[s]), self.marks.units)
             out[s] = bounded(floor(gross), "gross")
@@ -268,7 +268,7 @@ class State:
     def exposure_floor(self, slots: IntArray, long: bool, betas: Betas) -> Int64Array:
         """Net exposure to a side in atoms, weighted, rounded down, at least 0, exactly (rule R84)."""
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_sum(self.book.rows, slots, self.marks.weighted(betas), LONG if long else SHORT, out, sure)
+        exact_sum(self.book.rows, _narrow(slots), self.marks.weighted(betas), LONG if long else SHORT, out, sure)
         for s in np.flatnonzero(~sure):
             exact = reference.exposure(
                 self.book.rows, int(slots[s]), self.marks.units, self.instruments, dict(betas)
@@ -373,6 +373,11 @@ def known_account(book: Book, name: object, path: tuple[str | int, ...]) -> int:
     if found is None:
         raise InputError(path, name, "name an account of the book")
     return found
+
+
+def _narrow(slots: IntArray) -> IntArray:
+    """Slots of one type, so that kernels are compiled once."""
+    return slots.astype(np.int32, copy=False)
 
 
 def _places(book: Book, slots: IntArray) -> IntArray:

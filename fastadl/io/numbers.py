@@ -16,7 +16,7 @@ from fastadl.decimals import exact
 from fastadl.errors import BoundsError
 from fastadl.io.table import Table
 from fastadl.kernels import decimal as kernels
-from fastadl.schema import ROW_BOUND, SUM_BOUND, BoolArray, Int64Array, IntArray
+from fastadl.schema import ROW_BOUND, SUM_BOUND, BoolArray, Int64Array, IntArray, read_only
 
 __all__ = ["Numbers", "entry_values", "money", "numbers", "on_grid", "refuse_beyond"]
 
@@ -192,7 +192,9 @@ def on_grid(
     rows = table.height
     out = np.empty(rows, np.int64)
     status = np.empty(rows, np.uint8)
-    kernels.on_grid(given.digits[:rows], given.places[:rows], code[:rows], _scale(steps), out, status)
+    kernels.on_grid(
+        read_only(given.digits[:rows]), given.places[:rows], read_only(code[:rows]), _scale(steps), out, status
+    )
     table.refuse(status == kernels.NOT_WHOLE, column, remedy)
     for row in map(int, np.flatnonzero(status[: table.height] == kernels.WIDE)):
         value = given.at(row) * steps[code[row]]
@@ -243,7 +245,14 @@ def entry_values(
     inverse = np.array([item.kind is Kind.INVERSE for item in instruments], np.bool_)
     factors = _scale([item.scale for item in instruments])
     kernels.entry_values(
-        lots[:rows], prices.digits[:rows], prices.places[:rows], code[:rows], factors, inverse, out, status
+        read_only(lots[:rows]),
+        read_only(prices.digits[:rows]),
+        prices.places[:rows],
+        read_only(code[:rows]),
+        factors,
+        inverse,
+        out,
+        status,
     )
     for row in map(int, np.flatnonzero(status == kernels.WIDE)):
         value = ceil(int(lots[row]) * instruments[code[row]].unit_value(prices.at(row)))

@@ -23,7 +23,9 @@ import numba
 from numba.core import caching, types
 from numba.core.registry import CPUDispatcher
 
-__all__ = ["ByAddress", "borrowing", "cache_directory", "compiled", "kernel", "parallel", "source_digest"]
+from fastadl.kernels import _threads
+
+__all__ = ["ByAddress", "Uncalled", "borrowing", "cache_directory", "compiled", "kernel", "parallel", "source_digest"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -106,12 +108,22 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
         return super().get_call_template(plain, {key: types.unliteral(each) for key, each in kws.items()})
 
 
+class _Parallel(_Dispatcher):
+    """Waits for its turn where `fastadl.kernels._threads` says so."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        if _threads.free:
+            return super().__call__(*arguments)
+        with _threads.turn():
+            return super().__call__(*arguments)
+
+
 def _compile(function: F, **options: Any) -> F:
     if function.__name__.startswith("_"):  # called by kernels only
         options["no_cpython_wrapper"] = True
     dispatcher = numba.njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, **options)(function)
     if not numba.config.DISABLE_JIT:
-        dispatcher.__class__ = _Dispatcher
+        dispatcher.__class__ = _Parallel if "parallel" in options else _Dispatcher
     if hasattr(dispatcher, "enable_caching") and cache_directory() is not None:
         dispatcher._cache = _Cache(function)
     compiled[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = dispatcher
@@ -135,6 +147,25 @@ def borrowing(function: F) -> F:
 def parallel(function: F) -> F:
     """Compile a kernel whose ``prange`` runs over fixed chunks."""
     return _compile(function, parallel=True)
+
+
+class Uncalled(types.WrapperAddressProtocol):
+    """Stands where a kernel takes a `ByAddress` but is told not to call it, so that there is one type for both.
+
+    Parameters
+    ----------
+    example : Any
+        As for `ByAddress`.
+    """
+
+    def __init__(self, example: Any) -> None:
+        self._signature = types.float64(numba.typeof(example))
+
+    def __wrapper_address__(self) -> int:
+        return 1  # of no function; numba refuses 0
+
+    def signature(self) -> Any:
+        return self._signature
 
 
 class ByAddress(types.WrapperAddressProtocol):

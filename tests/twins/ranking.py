@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from fastadl.engine.scoring import scoring
 from fastadl.kernels.layout import gather
 from fastadl.kernels.measure import FIELDS, Context
 from fastadl.kernels.scores import COSTLY, NEEDS, SCORES, Candidate
@@ -76,7 +77,7 @@ def same_measure(kernel: Any, twin: Any, arguments: Any) -> None:
     pairs = [(at, slot) for slot in found.slots.tolist() for at in layout.places(found.rows, slot)]
     row, slot = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
     out = np.empty((len(FIELDS), len(pairs)))
-    kernel(number, needs(number, every), None, row, slot.astype(np.int32), context_of(found), out)
+    kernel(number, needs(number, every), scoring(SCORES[number]).own, row, slot.astype(np.int32), context_of(found), out)
     agree_on_scores(out, pairs, twin, number, found)
 
 
@@ -86,7 +87,7 @@ def same_measure_all(kernel: Any, twin: Any, arguments: Any) -> None:
     _, row, slot, span = gathered(found, size)
     out = np.empty((len(FIELDS), len(row)))
     inputs = row, slot, span, found.blocks(size), context_of(found)
-    kernel(number, needs(number, every), None, *inputs, out)
+    kernel(number, needs(number, every), scoring(SCORES[number]).own, *inputs, out)
     agree_on_scores(out, list(zip(row.tolist(), slot.tolist(), strict=True)), twin, number, found)
 
 
