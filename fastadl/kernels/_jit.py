@@ -29,6 +29,11 @@ __all__ = ["ByAddress", "Uncalled", "borrowing", "cache_directory", "compiled", 
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: Every loop that is made parallel takes a third of a second to compile.
+_ONLY_PRANGE = {"prange": True} | dict.fromkeys(
+    ("comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem", "stencil"), False
+)
+
 #: Every kernel made here, by name: what ``warmup`` reports on.
 compiled: dict[str, Any] = {}
 
@@ -145,8 +150,8 @@ def borrowing(function: F) -> F:
 
 
 def parallel(function: F) -> F:
-    """Compile a kernel whose ``prange`` runs over fixed chunks."""
-    return _compile(function, parallel=True)
+    """Compile a kernel whose ``prange`` runs over fixed chunks, and nothing else of it on several threads."""
+    return _compile(function, parallel=_ONLY_PRANGE.copy())  # numba empties it
 
 
 class Uncalled(types.WrapperAddressProtocol):
