@@ -11,7 +11,6 @@ import numpy as np
 
 from fastadl import reference
 from fastadl.book import Book
-from fastadl.contracts import Kind
 from fastadl.engine.prices import Betas, Marks, margins
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.account import (
@@ -71,7 +70,7 @@ class State:
         self.told: dict[int, Fraction] = {}
         self.margins = margins(book.instruments)
         self.one: Float64Array = np.array([10.0**item.decimals for item in book.instruments])
-        self.inverse: BoolArray = np.array([item.kind is Kind.INVERSE for item in book.instruments], np.bool_)
+        self.inverse: BoolArray = book.instruments.inverse
         self.reserve_cash = np.zeros((2, len(book.instruments.currencies)), np.int64)
         self.reserve_realized = np.zeros((2, len(book.instruments)), np.int64)
         self.session: Session | None = None
@@ -304,6 +303,8 @@ class State:
     def reserve_equity(self, who: int, currency: int) -> Fraction:
         """Equity of the fund or the market account at mark, exactly, in atoms."""
         lots, entry = self.book.reserve_lots[who], self.book.reserve_entry[who]
+        if not (lots.any() or entry.any()):
+            return Fraction(int(self.reserve_cash[who, currency]))
         held = np.flatnonzero(((lots != 0) | (entry != 0)) & (self.instruments.currency == currency))
         units = self.marks.units
         return int(self.reserve_cash[who, currency]) + sum(

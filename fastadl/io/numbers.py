@@ -11,7 +11,7 @@ from math import ceil
 import numpy as np
 import polars as pl
 
-from fastadl.contracts import Instruments, Kind
+from fastadl.contracts import Instruments, decimal_scale
 from fastadl.decimals import exact
 from fastadl.errors import BoundsError
 from fastadl.io.table import Table
@@ -23,7 +23,6 @@ __all__ = ["Numbers", "entry_values", "money", "numbers", "on_grid", "refuse_bey
 #: Rows whose text is held at once.
 _BATCH = 1 << 20
 #: Power of ten of a factor that fits no kernel.
-_NEVER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +192,7 @@ def on_grid(
     out = np.empty(rows, np.int64)
     status = np.empty(rows, np.uint8)
     kernels.on_grid(
-        read_only(given.digits[:rows]), given.places[:rows], read_only(code[:rows]), _scale(steps), out, status
+        read_only(given.digits[:rows]), given.places[:rows], read_only(code[:rows]), decimal_scale(steps), out, status
     )
     table.refuse(status == kernels.NOT_WHOLE, column, remedy)
     for row in map(int, np.flatnonzero(status[: table.height] == kernels.WIDE)):
@@ -242,15 +241,13 @@ def entry_values(
     rows = table.height
     out = np.empty(rows, np.int64)
     status = np.empty(rows, np.uint8)
-    inverse = np.array([item.kind is Kind.INVERSE for item in instruments], np.bool_)
-    factors = _scale([item.scale for item in instruments])
     kernels.entry_values(
         read_only(lots[:rows]),
         read_only(prices.digits[:rows]),
         prices.places[:rows],
         read_only(code[:rows]),
-        factors,
-        inverse,
+        instruments.scale,
+        instruments.inverse,
         out,
         status,
     )
@@ -261,16 +258,3 @@ def entry_values(
             break
         out[row] = value
     return out[: table.height]
-
-
-def _scale(factors: Sequence[Fraction]) -> kernels.Scale:
-    columns = np.zeros((3, len(factors)), np.int64)
-    for i, factor in enumerate(factors):
-        num, den, ten = factor.numerator, factor.denominator, 0
-        while num % 10 == 0:
-            num, ten = num // 10, ten + 1
-        while den % 10 == 0:
-            den, ten = den // 10, ten - 1
-        fits = max(num, den) < SUM_BOUND
-        columns[:, i] = (num, den, ten) if fits else (1, 1, _NEVER)
-    return kernels.Scale(*columns)
