@@ -13,6 +13,7 @@ __all__ = ["unit_values"]
 
 _POWERS = np.array([float(10**k) for k in range(23)])
 _FIFTEEN_DIGITS = 1e15
+_LEAST = 1e-22
 _EXACT = 1 << 53
 #: Two products and a quotient of two-part numbers are good to 2^-98.
 _SLACK = 2.0**-96
@@ -71,13 +72,15 @@ def _shortest(size, usual):
     Two decimals of 15 digits never share a float64, so one found is the shortest, or its value is. Beyond, it
     is the nearest of 16 digits if that reads back as the number, else the nearest of 17.
     """
+    if not _LEAST < size < _FIFTEEN_DIGITS:
+        return np.int64(0), 0, usual
     scaled = np.rint(size * _POWERS[usual])
     if scaled < _FIFTEEN_DIGITS and scaled / _POWERS[usual] == size:
         return np.int64(scaled), usual, usual
     for places in range(23):
         scaled = np.rint(size * _POWERS[places])
         if scaled >= _FIFTEEN_DIGITS:
-            if places > 21 or size >= _FIFTEEN_DIGITS or math.frexp(size)[0] == 0.5:
+            if places > 21 or math.frexp(size)[0] == 0.5:
                 break  # around a power of two the nearest decimal is not always the one that reads back
             for more in range(places, places + 2):
                 digits, apart = _digits(size, more)
