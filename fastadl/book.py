@@ -306,7 +306,7 @@ def _lay_out(
         account=account,
     )
     group = np.searchsorted(sizes, held).astype(np.int32)
-    place(*map(read_only, (owner, leg, lots, entry)), slot, group, rows)
+    place(read_only(owner), read_only(leg), read_only(lots), read_only(entry), slot, group, rows)
     sort_columns(rows, leg_rank(instruments))
     return slot, rows
 

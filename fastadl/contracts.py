@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from fastadl.errors import InputError
-from fastadl.kernels.decimal import Scale
 from fastadl.schema import SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
 
 __all__ = ["Instrument", "Instruments", "Kind", "Tier", "TierTable", "decimal_scale"]
@@ -23,7 +22,7 @@ __all__ = ["Instrument", "Instruments", "Kind", "Tier", "TierTable", "decimal_sc
 WIDE = 1 << 62
 #: Instruments share one denominator of rates up to here, so that their margins add up in integers.
 _SHARED_RATES = 10**6
-#: A power of ten that no kernel works with.
+#: A power of ten beyond all kernels.
 _NEVER = 1 << 20
 
 
@@ -160,8 +159,8 @@ class Instruments(Sequence[Instrument]):
         return self._items[index]
 
     @cached_property
-    def scale(self) -> Scale:
-        """Atoms per lot per unit of price, exactly: the `c` of rule R2."""
+    def scale(self) -> Int64Array:
+        """Atoms per lot per unit of price, the `c` of rule R2, as `decimal_scale` writes it."""
         return decimal_scale([item.scale for item in self._items])
 
     @cached_property
@@ -234,8 +233,11 @@ def nearest_float(number: Fraction) -> float:
     return float(min(max(number, -most), most))
 
 
-def decimal_scale(factors: Sequence[Fraction]) -> Scale:
-    """Exact factors for the kernels; those that do not fit are left to unlimited integers."""
+def decimal_scale(factors: Sequence[Fraction]) -> Int64Array:
+    """Exact factors for the kernels: int64 (3, factors), of ``num / den · 10^ten``.
+
+    Those that do not fit have a power that no kernel works with, and are left to unlimited integers.
+    """
     columns = np.zeros((3, len(factors)), np.int64)
     for i, factor in enumerate(factors):
         num, den, ten = factor.numerator, factor.denominator, 0
@@ -245,7 +247,7 @@ def decimal_scale(factors: Sequence[Fraction]) -> Scale:
             den, ten = den // 10, ten - 1
         fits = max(num, den) < SUM_BOUND
         columns[:, i] = (num, den, ten) if fits else (1, 1, _NEVER)
-    return Scale(*columns)
+    return columns
 
 
 def derived_deductions(steps: Sequence[tuple[Fraction, Fraction]]) -> list[Fraction]:

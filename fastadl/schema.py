@@ -99,9 +99,8 @@ class Column:
     group: str = ""
 
 
-
 def read_only(array: Any) -> Any:
-    """The array through a view that refuses to be written; to kernels, read-only arrays are a type of their own."""
+    """The array through a view that refuses to be written, which to kernels is another type."""
     view = array.view()
     view.flags.writeable = False
     return view

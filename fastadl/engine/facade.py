@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fastadl import memory
 from fastadl.book import Book
 from fastadl.engine import bankruptcy, by_hand, close_out, detect, readings
 from fastadl.engine import fund as fund_stage
@@ -53,6 +54,8 @@ class Engine:
     ------
     InputError
         For a policy, fund or liquidity that cannot be.
+    MemoryLimitError
+        If a copy of the book does not fit the memory that is free; copy=False needs none.
 
     Notes
     -----
@@ -94,6 +97,8 @@ class Engine:
             self.liquidity.depth_lots(book.instruments)
         self._threads = checked_threads(threads)
         funds = checked_funds(book, fund, self.policy)
+        if copy:
+            memory.refuse_beyond(book.nbytes, ("copy",), f"a copy of {book!r}")
         self._state = State(book.copy() if copy else book)
         for c, (each, decimals) in enumerate(zip(funds, book.instruments.decimals, strict=True)):
             self._state.endow(c, each.cash_atoms(decimals))

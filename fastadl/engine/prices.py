@@ -13,6 +13,7 @@ from fastadl.contracts import WIDE, Instrument, Instruments, Kind, nearest_float
 from fastadl.decimals import exact, plain
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.account import Exact
+from fastadl.kernels.decimal import Scale
 from fastadl.kernels.mark import Margins
 from fastadl.kernels.price import unit_values
 from fastadl.schema import Float64Array
@@ -29,7 +30,7 @@ _LEAST, _MOST = 2.0**-200, 2.0**62
 
 
 class FloatPrices(Mapping[int, Fraction]):
-    """A price of every instrument given as float64, which means its shortest decimal, found when asked for."""
+    """A price of every instrument as float64, which means its shortest decimal; found when asked for."""
 
     __slots__ = ("array",)
 
@@ -217,9 +218,8 @@ def given_prices(instruments: Instruments, prices: Any, what: str = "prices") ->
     InputError
         For an unknown symbol, or a price that is not a finite number above zero.
     """
-    if isinstance(prices, np.ndarray) and prices.dtype == np.float64 and prices.shape == (len(instruments),):
-        if len(prices) and prices.min() > 0.0 and prices.max() < np.inf:
-            return FloatPrices(np.array(prices))
+    if _are_floats(prices, len(instruments)):
+        return FloatPrices(np.array(prices))
     if isinstance(prices, Mapping):
         given = [
             (instruments.lookup(symbol, (what, str(symbol))), symbol, price)
@@ -252,6 +252,13 @@ def given_prices(instruments: Instruments, prices: Any, what: str = "prices") ->
     return found
 
 
+def _are_floats(prices: Any, count: int) -> bool:
+    """Whether they are an array of float64 in which nothing is to be refused."""
+    if not isinstance(prices, np.ndarray) or prices.dtype != np.float64 or prices.shape != (count,):
+        return False
+    return count > 0 and prices.min() > 0.0 and prices.max() < np.inf
+
+
 def nearest_units(
     instruments: Instruments, prices: Mapping[int, Fraction], what: str = "prices"
 ) -> Sequence[float] | Float64Array:
@@ -265,9 +272,9 @@ def nearest_units(
     if not isinstance(prices, FloatPrices):
         return [_nearest_unit(instruments[i], price, what) for i, price in prices.items()]
     units, sure = np.empty(len(prices)), np.empty(len(prices), np.bool_)
-    unit_values(prices.array, instruments.scale, instruments.inverse, units, sure)
+    unit_values(prices.array, Scale(*instruments.scale), instruments.inverse, units, sure)
     size = np.abs(units)
-    for i in np.flatnonzero(~(sure & (size > _LEAST) & (size < _MOST))):
+    for i in map(int, np.flatnonzero(~(sure & (size > _LEAST) & (size < _MOST)))):
         units[i] = _nearest_unit(instruments[i], prices[i], what)
     return units
 

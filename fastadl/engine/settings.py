@@ -85,7 +85,9 @@ def checked_threads(threads: object) -> int | None:
 
     most = numba.config.NUMBA_NUM_THREADS
     if isinstance(threads, bool) or not isinstance(threads, Integral) or not 1 <= int(threads) <= most:
-        raise InputError(("threads",), threads, f"give 1 to {most}, the threads numba has (NUMBA_NUM_THREADS)")
+        raise InputError(
+            ("threads",), threads, f"give 1 to {most}, the threads numba has (NUMBA_NUM_THREADS)"
+        )
     return int(threads)
 
 

@@ -267,7 +267,9 @@ class State:
     def exposure_floor(self, slots: IntArray, long: bool, betas: Betas) -> Int64Array:
         """Net exposure to a side in atoms, weighted, rounded down, at least 0, exactly (rule R84)."""
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_sum(self.book.rows, _narrow(slots), self.marks.weighted(betas), LONG if long else SHORT, out, sure)
+        exact_sum(
+            self.book.rows, _narrow(slots), self.marks.weighted(betas), LONG if long else SHORT, out, sure
+        )
         for s in np.flatnonzero(~sure):
             exact = reference.exposure(
                 self.book.rows, int(slots[s]), self.marks.units, self.instruments, dict(betas)

@@ -192,7 +192,12 @@ def on_grid(
     out = np.empty(rows, np.int64)
     status = np.empty(rows, np.uint8)
     kernels.on_grid(
-        read_only(given.digits[:rows]), given.places[:rows], read_only(code[:rows]), decimal_scale(steps), out, status
+        read_only(given.digits[:rows]),
+        given.places[:rows],
+        read_only(code[:rows]),
+        kernels.Scale(*decimal_scale(steps)),
+        out,
+        status,
     )
     table.refuse(status == kernels.NOT_WHOLE, column, remedy)
     for row in map(int, np.flatnonzero(status[: table.height] == kernels.WIDE)):
@@ -246,7 +251,7 @@ def entry_values(
         read_only(prices.digits[:rows]),
         prices.places[:rows],
         read_only(code[:rows]),
-        instruments.scale,
+        kernels.Scale(*instruments.scale),
         instruments.inverse,
         out,
         status,

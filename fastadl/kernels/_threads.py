@@ -1,4 +1,4 @@
-"""Who may run parallel kernels: Python threads one at a time where the layer below asks for it, no forked child.
+"""Who may run parallel kernels: Python threads by turns where the layer asks for it, no forked child.
 
 numba's ``workqueue`` layer aborts the process when two threads start parallel kernels at once, and GNU OpenMP
 kills a child that was forked after its parent had started any. Both are known only once the layer is chosen,

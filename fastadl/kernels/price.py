@@ -33,8 +33,8 @@ def unit_values(price, scale, inverse, unit, sure):
     unit : float64 (instruments)
         Written, in atoms.
     sure : bool (instruments)
-        Written: False where unlimited integers are needed: 62 bits or 22 places are not enough, or the value is
-        next to half way between two float64.
+        Written: False where unlimited integers are needed: 62 bits or 22 places are not enough, or the value
+        is next to half way between two float64.
     """
     usual = 0
     for i in range(price.shape[0]):

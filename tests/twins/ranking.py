@@ -77,7 +77,15 @@ def same_measure(kernel: Any, twin: Any, arguments: Any) -> None:
     pairs = [(at, slot) for slot in found.slots.tolist() for at in layout.places(found.rows, slot)]
     row, slot = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
     out = np.empty((len(FIELDS), len(pairs)))
-    kernel(number, needs(number, every), scoring(SCORES[number]).own, row, slot.astype(np.int32), context_of(found), out)
+    kernel(
+        number,
+        needs(number, every),
+        scoring(SCORES[number]).own,
+        row,
+        slot.astype(np.int32),
+        context_of(found),
+        out,
+    )
     agree_on_scores(out, pairs, twin, number, found)
 
 
