@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 import numba
 from numba.core import types
 from numba.core.registry import CPUDispatcher
-from numba.core.types import unliteral
+from numba.core.types.misc import unliteral
 
 from fastadl.kernels import _threads
 from fastadl.kernels._cache import KernelCache, cache_directory
@@ -28,21 +29,34 @@ compiled: dict[str, Any] = {}
 
 
 class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
-    """Compiles a helper once for all integers, not once more for each that a caller wrote as a literal."""
+    """Compiles a helper once for all integers, not once more for each that a caller wrote as a literal.
+
+    Called from Python it waits for its turn where `fastadl.kernels._threads` says so.
+    """
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         plain = tuple(unliteral(each) for each in args)
         return super().get_call_template(plain, {key: unliteral(each) for key, each in kws.items()})
 
-
-class _Parallel(_Dispatcher):
-    """Waits for its turn where `fastadl.kernels._threads` says so."""
-
     def __call__(self, *arguments: Any) -> Any:
-        if _threads.free:
+        if _threads.free or not self.threaded:
             return super().__call__(*arguments)
         with _threads.turn():
             return super().__call__(*arguments)
+
+    @functools.cached_property
+    def threaded(self) -> bool:
+        """Whether this kernel, or one it calls, is parallel."""
+        found, left = set(), [self]
+        while left:
+            kernel = left.pop()
+            if "parallel" in kernel.targetoptions:
+                return True
+            if kernel not in found:
+                found.add(kernel)
+                named = (kernel.py_func.__globals__.get(name) for name in kernel.py_func.__code__.co_names)
+                left += [each for each in named if isinstance(each, _Dispatcher)]
+        return False
 
 
 def _compile(function: F, **options: Any) -> F:
@@ -50,7 +64,7 @@ def _compile(function: F, **options: Any) -> F:
         options["no_cpython_wrapper"] = True
     dispatcher = numba.njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, **options)(function)
     if not numba.config.DISABLE_JIT:
-        dispatcher.__class__ = _Parallel if "parallel" in options else _Dispatcher
+        dispatcher.__class__ = _Dispatcher
     if hasattr(dispatcher, "enable_caching") and cache_directory() is not None:
         dispatcher._cache = KernelCache(function)
     compiled[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = dispatcher

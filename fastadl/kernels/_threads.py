@@ -69,7 +69,7 @@ def _after_fork() -> None:
 
 
 def _vendor() -> str:
-    from numba.np.ufunc import omppool
+    from numba.np.ufunc import omppool  # type: ignore[attr-defined]
 
     return str(getattr(omppool, "openmp_vendor", "GNU"))
 
