@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from fastadl.errors import BoundsError as BoundsError
     from fastadl.errors import ConservationError as ConservationError
     from fastadl.errors import FastadlError as FastadlError
+    from fastadl.errors import ForkError as ForkError
     from fastadl.errors import InputError as InputError
+    from fastadl.errors import MemoryLimitError as MemoryLimitError
     from fastadl.errors import PolicyError as PolicyError
     from fastadl.errors import StageError as StageError
     from fastadl.kernels.scores import Candidate as Candidate
@@ -49,11 +51,13 @@ _HOME = {
     "ConservationError": "errors",
     "Engine": "engine",
     "FastadlError": "errors",
+    "ForkError": "errors",
     "Fund": "policy",
     "InputError": "errors",
     "Instrument": "contracts",
     "Instruments": "contracts",
     "Liquidity": "policy",
+    "MemoryLimitError": "errors",
     "OwnScore": "policy",
     "PolicyError": "errors",
     "Report": "engine",

@@ -11,7 +11,7 @@ import polars as pl
 
 from fastadl.contracts import Instruments
 from fastadl.kernels.layout import Rows, place, sort_columns
-from fastadl.schema import AccountColumns, BoolArray, Int64Array, IntArray, PositionColumns
+from fastadl.schema import AccountColumns, BoolArray, Int64Array, IntArray, PositionColumns, read_only
 
 if TYPE_CHECKING:
     import os
@@ -193,9 +193,9 @@ class Book:
         for name in self.__slots__:
             value = getattr(self, name)
             if isinstance(value, Rows):
-                value = Rows(*(_frozen(array) for array in value))
+                value = Rows(*(read_only(array) for array in value))
             elif isinstance(value, np.ndarray):
-                value = _frozen(value)
+                value = read_only(value)
             setattr(other, name, value)
         return other
 
@@ -306,7 +306,7 @@ def _lay_out(
         account=account,
     )
     group = np.searchsorted(sizes, held).astype(np.int32)
-    place(owner, leg, lots, entry, slot, group, rows)
+    place(read_only(owner), read_only(leg), read_only(lots), read_only(entry), slot, group, rows)
     sort_columns(rows, leg_rank(instruments))
     return slot, rows
 
@@ -318,9 +318,3 @@ def row_slots(rows: Rows) -> IntArray:
         slots = np.arange(rows.group_slot[g], rows.group_slot[g + 1])
         out[rows.group_row[g] : rows.group_row[g + 1]] = np.tile(slots, size)
     return out
-
-
-def _frozen(array: Any) -> Any:
-    view = array.view()
-    view.flags.writeable = False
-    return view

@@ -79,14 +79,16 @@ def run(
         Replace a field before the file is validated, e.g. policy.price=mark; may be given several times.
     """
     from fastadl import io
+    from fastadl.report.compiling import compiling
     from fastadl.report.terminal import print_result
     from fastadl.scenario import Scenario, write_result
 
-    started = Scenario.load(file, overrides=set or ()).start()
-    if out is not None:
-        io.check_folder(out)
-    for _ in started:
-        pass
+    with compiling(_Console(stderr=True)):
+        started = Scenario.load(file, overrides=set or ()).start()
+        if out is not None:
+            io.check_folder(out)
+        for _ in started:
+            pass
     result = started.result()
     if out is not None:
         write_result(result, started.frames(), out)
@@ -238,34 +240,24 @@ def reproduce(folder: str, /, *, json: Annotated[bool, Parameter(negative="")] =
 
 
 @app.command
-def warmup() -> None:
-    """Compile every kernel now, or load it from the cache, so that no later tick has to wait."""
-    from fastadl.compilation import Kernel
-    from fastadl.compilation import warmup as compile_all
-    from fastadl.report.terminal import table
+def warmup(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Compile every kernel now, or load it from the cache, so that no later tick has to wait.
 
-    console, stderr = _Console(), _Console(stderr=True)
-    if stderr.is_terminal:
-        with stderr.status("compiling") as status:
+    Parameters
+    ----------
+    json
+        Print one JSON object instead of a table.
+    """
+    from fastadl.report.compiling import show, warm
 
-            def progress(kernel: Kernel) -> None:
-                status.update(f"compiled {kernel.name} in {kernel.seconds:.1f} s")
-
-            kernels = compile_all(progress)
+    found = warm(_Console(stderr=True))
+    if found is None:
+        return 130
+    if json:
+        _print_json(found.to_dict())
     else:
-        kernels = compile_all()
-    entries = [
-        {"kernel": k.name, "seconds": round(k.seconds, 2), "from": "cache" if k.cached else "compiler"}
-        for k in kernels
-    ]
-    fresh = [k.seconds for k in kernels if not k.cached]
-    if entries:
-        console.print(table("Kernels", _columns(*entries[0]), entries))
-    console.print(
-        Text(
-            f"{len(kernels) - len(fresh)} kernels from the cache, {len(fresh)} compiled in {sum(fresh):.1f} s"
-        )
-    )
+        show(found, _Console())
+    return 0
 
 
 @app.command

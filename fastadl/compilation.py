@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -16,7 +17,7 @@ from fastadl.kernels import _jit
 from fastadl.policy import CHOICES, AdlPolicy, Fund, Liquidity, score
 from fastadl.policy.choices import alone
 
-__all__ = ["Kernel", "warmup"]
+__all__ = ["Kernel", "Progress", "warmup", "watching"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,41 @@ class Kernel:
     cached: bool
 
 
-def warmup(progress: Callable[[Kernel], object] | None = None) -> list[Kernel]:
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far compiling has come.
+
+    Attributes
+    ----------
+    name : str
+        The kernel that is being compiled now, or the one that was just ready.
+    done : int
+        Kernels that are ready, compiled or from the cache.
+    total : int
+        Kernels there are. From a full cache fewer are loaded: those that others call are part of them.
+    seconds : float
+        Since compiling was begun.
+    kernel : Kernel or None
+        The one that was just ready; None when one is begun.
+    """
+
+    name: str
+    done: int
+    total: int
+    seconds: float
+    kernel: Kernel | None
+
+
+def warmup(progress: Callable[[Progress], object] | None = None) -> list[Kernel]:
     """Compile every kernel the engine uses, or load it from the cache, so that no later tick waits.
 
-    A small book goes through every stage, once with each value of every choice of rule R66.
+    A small book goes through every stage, once with each value of every choice of rule R66. Each kernel is
+    kept on disk as soon as it is compiled: after an interruption the next call goes on from there.
 
     Parameters
     ----------
     progress : callable, optional
-        Called with each `Kernel` as soon as it is compiled.
+        Called with a `Progress` when a kernel is begun and when it is ready.
 
     Returns
     -------
@@ -61,40 +88,60 @@ def warmup(progress: Callable[[Kernel], object] | None = None) -> list[Kernel]:
     []
     """
     before = _loads()
-    listener = _Listener(progress)
-    with event.install_listener("numba:compile", listener):
+    with watching(progress) as compiled:
         book, *_ = (Book.from_frames(*_frames(number)) for number in (str, int, float))
         Book.from_frames(*book.to_frames())
         for policy in _policies():
             _run(book, policy)
     loaded = [Kernel(name, 0.0, True) for name, loads in _loads().items() if loads > before.get(name, 0)]
-    return sorted([*listener.compiled, *loaded], key=lambda kernel: kernel.name)
+    return sorted([*compiled, *loaded], key=lambda kernel: kernel.name)
+
+
+@contextmanager
+def watching(progress: Callable[[Progress], object] | None) -> Iterator[list[Kernel]]:
+    """Tell of every kernel that is compiled within the block; gives the list of them, which grows."""
+    listener = _Listener(progress)
+    with event.install_listener("numba:compile", listener):
+        yield listener.compiled
 
 
 class _Listener(event.Listener):  # type: ignore[misc]
     """Times compilations, which nest where a kernel calls another one."""
 
-    def __init__(self, progress: Callable[[Kernel], object] | None) -> None:
+    def __init__(self, progress: Callable[[Progress], object] | None) -> None:
         self.compiled: list[Kernel] = []
         self._names = {id(dispatcher): name for name, dispatcher in _jit.compiled.items()}
         self._progress = progress
+        self._begun = time.perf_counter()
         self._started: list[float] = []
         self._inside: list[float] = []
 
-    def on_start(self, _: Any) -> None:
+    def on_start(self, compilation: Any) -> None:
         self._started.append(time.perf_counter())
         self._inside.append(0.0)
+        self._tell(self._name(compilation), None)
 
     def on_end(self, compilation: Any) -> None:
         whole = time.perf_counter() - self._started.pop()
         own = whole - self._inside.pop()
         if self._inside:
             self._inside[-1] += whole
-        name = self._names.get(id(compilation.data["dispatcher"]))
+        name = self._name(compilation)
         if name is not None:
             self.compiled.append(Kernel(name, own, False))
-            if self._progress is not None:
-                self._progress(self.compiled[-1])
+            self._tell(name, self.compiled[-1])
+
+    def _name(self, compilation: Any) -> str | None:
+        return self._names.get(id(compilation.data["dispatcher"]))
+
+    def _tell(self, name: str | None, kernel: Kernel | None) -> None:
+        if name is None or self._progress is None:
+            return
+        ready = {name for name, dispatcher in _jit.compiled.items() if dispatcher.overloads}
+        if kernel is not None:
+            ready.add(name)
+        seconds = time.perf_counter() - self._begun
+        self._progress(Progress(name, len(ready), len(_jit.compiled), seconds, kernel))
 
 
 def _loads() -> dict[str, int]:

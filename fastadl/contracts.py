@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 
 from fastadl.errors import InputError
-from fastadl.schema import Float64Array, Int64Array, IntArray
+from fastadl.schema import SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
 
-__all__ = ["Instrument", "Instruments", "Kind", "Tier", "TierTable"]
+__all__ = ["Instrument", "Instruments", "Kind", "Tier", "TierTable", "decimal_scale"]
 
 #: Numerators and denominators up to here go through the integer kernels; wider ones through Python integers.
 WIDE = 1 << 62
 #: Instruments share one denominator of rates up to here, so that their margins add up in integers.
 _SHARED_RATES = 10**6
+#: A power of ten beyond all kernels.
+_NEVER = 1 << 20
 
 
 class Kind(IntEnum):
@@ -157,6 +159,16 @@ class Instruments(Sequence[Instrument]):
         return self._items[index]
 
     @cached_property
+    def scale(self) -> Int64Array:
+        """Atoms per lot per unit of price, the `c` of rule R2, as `decimal_scale` writes it."""
+        return decimal_scale([item.scale for item in self._items])
+
+    @cached_property
+    def inverse(self) -> BoolArray:
+        """Which instruments are inverse."""
+        return np.array([item.kind is Kind.INVERSE for item in self._items], np.bool_)
+
+    @cached_property
     def tiers(self) -> TierTable:
         """The tiers as arrays."""
         start = np.zeros(len(self) + 1, np.int32)
@@ -219,6 +231,23 @@ def nearest_float(number: Fraction) -> float:
     """The float64 nearest to a number, which keeps within those that are finite."""
     most = Fraction(sys.float_info.max)
     return float(min(max(number, -most), most))
+
+
+def decimal_scale(factors: Sequence[Fraction]) -> Int64Array:
+    """Exact factors for the kernels: int64 (3, factors), of ``num / den · 10^ten``.
+
+    Those that do not fit have a power that no kernel works with, and are left to unlimited integers.
+    """
+    columns = np.zeros((3, len(factors)), np.int64)
+    for i, factor in enumerate(factors):
+        num, den, ten = factor.numerator, factor.denominator, 0
+        while num % 10 == 0:
+            num, ten = num // 10, ten + 1
+        while den % 10 == 0:
+            den, ten = den // 10, ten - 1
+        fits = max(num, den) < SUM_BOUND
+        columns[:, i] = (num, den, ten) if fits else (1, 1, _NEVER)
+    return columns
 
 
 def derived_deductions(steps: Sequence[tuple[Fraction, Fraction]]) -> list[Fraction]:

@@ -6,7 +6,9 @@ __all__ = [
     "BoundsError",
     "ConservationError",
     "FastadlError",
+    "ForkError",
     "InputError",
+    "MemoryLimitError",
     "PolicyError",
     "StageError",
 ]
@@ -73,12 +75,20 @@ class BoundsError(InputError):
     """A number passes the 2^53 or 2^62 bound of rule R1; the whole operation is refused."""
 
 
+class MemoryLimitError(InputError, MemoryError):
+    """What was asked for does not fit the memory that is free; nothing has been allocated."""
+
+
 class PolicyError(InputError):
     """A policy that does not exist or contradicts itself."""
 
 
 class StageError(FastadlError, RuntimeError):
     """A stage of the waterfall was called when it has nothing to work on."""
+
+
+class ForkError(FastadlError, RuntimeError):
+    """A forked child called what only its parent can run; start processes by spawn."""
 
 
 class ConservationError(FastadlError, RuntimeError):

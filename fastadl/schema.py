@@ -99,6 +99,13 @@ class Column:
     group: str = ""
 
 
+def read_only(array: Any) -> Any:
+    """The array through a view that refuses to be written, which to kernels is another type."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 INSTRUMENTS: Final = (
     Column("symbol", "text", "unique name"),
     Column("kind", "text", "linear, inverse or quanto"),

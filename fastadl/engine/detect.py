@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastadl.schema import Float64Array, IntArray
 __all__ = ["detect", "mark"]
 
 
-def mark(state: State, prices: dict[int, Fraction], oracle: dict[int, Fraction]) -> None:
+def mark(state: State, prices: Mapping[int, Fraction], oracle: Mapping[int, Fraction]) -> None:
     """Replace marks and oracle prices; refuses, with nothing changed, what rule R1 or R20 does not allow."""
     unit = nearest_units(state.instruments, prices)
     old, marks = state.marks, state.marks.moved(prices, unit)

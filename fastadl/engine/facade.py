@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fastadl import memory
 from fastadl.book import Book
 from fastadl.engine import bankruptcy, by_hand, close_out, detect, readings, standing
 from fastadl.engine import fund as fund_stage
@@ -45,7 +46,8 @@ class Engine:
     liquidity : mapping or Liquidity, optional
         Simulated order book that detected accounts are closed in.
     threads : int, optional
-        Threads of the kernels; numba's setting if left out. No result depends on it.
+        Threads of the kernels, at most what numba was started with (``NUMBA_NUM_THREADS``, by default the
+        number of cores); numba's setting if left out. No result depends on it.
     copy : bool
         Work on a copy of the book. With False the engine takes the book over.
 
@@ -53,11 +55,15 @@ class Engine:
     ------
     InputError
         For a policy, fund or liquidity that cannot be.
+    MemoryLimitError
+        If a copy of the book does not fit the memory that is free; copy=False needs none.
 
     Notes
     -----
     Every call either finishes or leaves the engine as it was. One lock per engine: calls from several threads
-    wait for each other, and a reader sees the last finished call.
+    wait for each other, and a reader sees the last finished call. Engines run beside each other in several
+    threads; under numba's ``workqueue`` layer their kernels take turns. A child process forked after kernels
+    ran is refused with `ForkError` where OpenMP cannot go on: start processes by spawn.
 
     Examples
     --------
@@ -92,6 +98,8 @@ class Engine:
             self.liquidity.depth_lots(book.instruments)
         self._threads = checked_threads(threads)
         funds = checked_funds(book, fund, self.policy)
+        if copy:
+            memory.refuse_beyond(book.nbytes, ("copy",), f"a copy of {book!r}")
         self._state = State(book.copy() if copy else book)
         for c, (each, decimals) in enumerate(zip(funds, book.instruments.decimals, strict=True)):
             self._state.endow(c, each.cash_atoms(decimals))

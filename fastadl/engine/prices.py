@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import gcd
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastadl.contracts import WIDE, Instruments, Kind, nearest_float, shared_denominator
+from fastadl.contracts import WIDE, Instrument, Instruments, Kind, nearest_float, shared_denominator
 from fastadl.decimals import exact, plain
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.account import Exact
+from fastadl.kernels.decimal import Scale
 from fastadl.kernels.mark import Margins
+from fastadl.kernels.price import unit_values
 from fastadl.schema import Float64Array
 
 __all__ = ["Betas", "Marks", "given_prices", "margins"]
@@ -27,13 +29,31 @@ _SHARED = 10**9
 _LEAST, _MOST = 2.0**-200, 2.0**62
 
 
+class FloatPrices(Mapping[int, Fraction]):
+    """A price of every instrument as float64, which means its shortest decimal; found when asked for."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Float64Array) -> None:
+        self.array = array
+
+    def __getitem__(self, instrument: int) -> Fraction:
+        return exact(float(self.array[instrument]))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.array)))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+
 class Units(Sequence[Fraction]):
     """Exact unit values by instrument, each worked out when first asked for; 0 without a mark."""
 
     __slots__ = ("_instruments", "_known", "_marks")
 
     def __init__(
-        self, instruments: Instruments, marks: list[Fraction | None], known: list[Fraction | None]
+        self, instruments: Instruments, marks: list[Fraction | float | None], known: list[Fraction | None]
     ) -> None:
         self._instruments, self._marks, self._known = instruments, marks, known
 
@@ -43,13 +63,16 @@ class Units(Sequence[Fraction]):
     def __getitem__(self, instrument: Any) -> Any:
         unit = self._known[instrument]
         if unit is None:
-            mark = self._marks[instrument]
-            unit = Fraction(0) if mark is None else self._instruments[instrument].unit_value(mark)
+            unit = Fraction(0)
+            if self._marks[instrument] is not None:
+                unit = self._instruments[instrument].unit_value(self.mark(instrument))
             self._known[instrument] = unit
         return unit
 
     def moved(self, prices: Mapping[int, Fraction]) -> Units:
         """The same with new marks for some instruments."""
+        if isinstance(prices, FloatPrices):
+            return Units(self._instruments, prices.array.tolist(), [None] * len(prices))
         marks, known = self._marks.copy(), self._known.copy()
         for i, price in prices.items():
             marks[i], known[i] = price, None
@@ -59,7 +82,7 @@ class Units(Sequence[Fraction]):
         """The exact mark of an instrument that has one."""
         mark = self._marks[instrument]
         assert mark is not None
-        return mark
+        return exact(mark) if isinstance(mark, float) else mark
 
 
 class Marks:
@@ -96,10 +119,12 @@ class Marks:
         given = {i: item.mark for i, item in enumerate(instruments) if item.mark is not None}
         return start.moved(given, nearest_units(instruments, given))
 
-    def moved(self, prices: Mapping[int, Fraction], unit: Sequence[float]) -> Marks:
+    def moved(self, prices: Mapping[int, Fraction], unit: Sequence[float] | Float64Array) -> Marks:
         """New marks for some instruments, the others kept; `unit` is what `nearest_units` says of them."""
         if not prices:
             return self
+        if isinstance(prices, FloatPrices):
+            return Marks(self._instruments, prices.array, np.asarray(unit), self.units.moved(prices))
         marks = Marks(self._instruments, self.price.copy(), self.unit.copy(), self.units.moved(prices))
         which = list(prices)
         marks.price[which] = [float(price) for price in prices.values()]
@@ -178,7 +203,7 @@ def margins(instruments: Instruments) -> Margins:
     return Margins(start=tiers.start, rate=tiers.rate, deduction=tiers.deduction, plain=plain)
 
 
-def given_prices(instruments: Instruments, prices: Any, what: str = "prices") -> dict[int, Fraction]:
+def given_prices(instruments: Instruments, prices: Any, what: str = "prices") -> Mapping[int, Fraction]:
     """Prices handed to the engine, by instrument, exactly (rules R20, R78).
 
     Parameters
@@ -193,6 +218,8 @@ def given_prices(instruments: Instruments, prices: Any, what: str = "prices") ->
     InputError
         For an unknown symbol, or a price that is not a finite number above zero.
     """
+    if _are_floats(prices, len(instruments)):
+        return FloatPrices(np.array(prices))
     if isinstance(prices, Mapping):
         given = [
             (instruments.lookup(symbol, (what, str(symbol))), symbol, price)
@@ -225,9 +252,16 @@ def given_prices(instruments: Instruments, prices: Any, what: str = "prices") ->
     return found
 
 
+def _are_floats(prices: Any, count: int) -> bool:
+    """Whether they are an array of float64 in which nothing is to be refused."""
+    if not isinstance(prices, np.ndarray) or prices.dtype != np.float64 or prices.shape != (count,):
+        return False
+    return count > 0 and prices.min() > 0.0 and prices.max() < np.inf
+
+
 def nearest_units(
     instruments: Instruments, prices: Mapping[int, Fraction], what: str = "prices"
-) -> list[float]:
+) -> Sequence[float] | Float64Array:
     """The float64 nearest to the exact value of one lot at each price, in atoms (rules R2, R6).
 
     Raises
@@ -235,25 +269,29 @@ def nearest_units(
     BoundsError
         If a lot would be worth more than 2^62 atoms, or next to nothing.
     """
-    units = []
-    for i, price in prices.items():
-        item = instruments[i]
-        scale = item.scale
-        try:  # the quotient of two integers is rounded once
-            if item.kind is Kind.INVERSE:
-                unit = -(scale.numerator * price.denominator) / (scale.denominator * price.numerator)
-            else:
-                unit = (scale.numerator * price.numerator) / (scale.denominator * price.denominator)
-        except OverflowError:
-            unit = np.inf
-        if not _LEAST < abs(unit) < _MOST:
-            raise BoundsError(
-                (what, item.symbol),
-                plain(price),
-                "keep a lot's value between 2^-200 and 2^62 atoms (rule R1)",
-            )
-        units.append(unit)
+    if not isinstance(prices, FloatPrices):
+        return [_nearest_unit(instruments[i], price, what) for i, price in prices.items()]
+    units, sure = np.empty(len(prices)), np.empty(len(prices), np.bool_)
+    unit_values(prices.array, Scale(*instruments.scale), instruments.inverse, units, sure)
+    size = np.abs(units)
+    for i in map(int, np.flatnonzero(~(sure & (size > _LEAST) & (size < _MOST)))):
+        units[i] = _nearest_unit(instruments[i], prices[i], what)
     return units
+
+
+def _nearest_unit(item: Instrument, price: Fraction, what: str) -> float:
+    scale = item.scale
+    try:  # the quotient of two integers is rounded once
+        if item.kind is Kind.INVERSE:
+            unit = -(scale.numerator * price.denominator) / (scale.denominator * price.numerator)
+        else:
+            unit = (scale.numerator * price.numerator) / (scale.denominator * price.denominator)
+    except OverflowError:
+        unit = np.inf
+    if not _LEAST < abs(unit) < _MOST:
+        remedy = "keep a lot's value between 2^-200 and 2^62 atoms (rule R1)"
+        raise BoundsError((what, item.symbol), plain(price), remedy)
+    return unit
 
 
 def rest(number: int, per: int, high: float) -> float:

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from fastadl.errors import PolicyError
-from fastadl.kernels._jit import ByAddress
+from fastadl.kernels._jit import ByAddress, Uncalled
 from fastadl.kernels.scores import NEEDS, SCORES, Candidate, needed, read_figures
 from fastadl.policy import OwnScore
 from fastadl.policy.choices import nearest
@@ -21,6 +21,7 @@ __all__ = ["Scoring", "scoring"]
 
 #: For its types: what kernels hand to a score.
 _EXAMPLE = Candidate(**dict.fromkeys(Candidate._fields, 0.0) | {"short": False, "inverse": False, "seed": 0})
+_NONE = Uncalled(_EXAMPLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def scoring(score: str | OwnScore) -> Scoring:
     if isinstance(score, OwnScore):
         return _compiled(score)
     number = SCORES.index(score)
-    return Scoring(number, NEEDS[number], None)
+    return Scoring(number, NEEDS[number], _NONE)
 
 
 @lru_cache(maxsize=256)

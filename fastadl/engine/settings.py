@@ -10,6 +10,7 @@ from typing import Any
 from fastadl.book import Book
 from fastadl.decimals import plain
 from fastadl.errors import BoundsError, InputError
+from fastadl.kernels._threads import refuse_fork
 from fastadl.policy import AdlPolicy, Fund
 from fastadl.schema import SUM_BOUND
 
@@ -84,13 +85,22 @@ def checked_threads(threads: object) -> int | None:
 
     most = numba.config.NUMBA_NUM_THREADS
     if isinstance(threads, bool) or not isinstance(threads, Integral) or not 1 <= int(threads) <= most:
-        raise InputError(("threads",), threads, f"give 1 to {most}, the threads numba has")
+        raise InputError(
+            ("threads",), threads, f"give 1 to {most}, the threads numba has (NUMBA_NUM_THREADS)"
+        )
     return int(threads)
 
 
 @contextmanager
 def running_on(count: int | None) -> Iterator[None]:
-    """Run kernels of this Python thread on so many threads."""
+    """Run kernels of this Python thread on so many threads.
+
+    Raises
+    ------
+    ForkError
+        In a forked child that cannot run them.
+    """
+    refuse_fork()
     if count is None:
         yield
         return

@@ -148,7 +148,7 @@ def _by_cells(
         near_count=np.empty(len(state.blocks), np.int64),
     )
     unit = np.repeat(state.marks.unit, 2)
-    stand(how.number, how.needs, by_count, unit, cells, state.blocks, context, standing)
+    stand(how.number, how.needs, how.own, by_count, unit, cells, state.blocks, context, standing)
     _admit_near(state, policy, context, cells, by_count, standing)
 
     found = standing.found.sum(axis=0)[:-1].reshape(legs, -1)

@@ -11,7 +11,6 @@ import numpy as np
 
 from fastadl import reference
 from fastadl.book import Book
-from fastadl.contracts import Kind
 from fastadl.engine.prices import Betas, Marks, margins
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.account import (
@@ -72,7 +71,7 @@ class State:
         self.told: dict[int, Fraction] = {}
         self.margins = margins(book.instruments)
         self.one: Float64Array = np.array([10.0**item.decimals for item in book.instruments])
-        self.inverse: BoolArray = np.array([item.kind is Kind.INVERSE for item in book.instruments], np.bool_)
+        self.inverse: BoolArray = book.instruments.inverse
         self.reserve_cash = np.zeros((2, len(book.instruments.currencies)), np.int64)
         self.reserve_realized = np.zeros((2, len(book.instruments)), np.int64)
         self.session: Session | None = None
@@ -221,7 +220,7 @@ class State:
     def refresh(self, slots: IntArray) -> None:
         """Renew the guards of accounts that changed."""
         if self.ceiling.any():
-            guard_slots(self.book.rows, self.ceiling, self.margins, slots, self.guard)
+            guard_slots(self.book.rows, self.ceiling, self.margins, _narrow(slots), self.guard)
 
     # ------------------------------------------------------------------ exact numbers
 
@@ -252,7 +251,7 @@ class State:
         """Unrealised profit in atoms, rounded down, exactly; at the present marks unless others are given."""
         marks = marks or self.marks
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_sum(self.book.rows, slots, marks.exact, PROFIT, out, sure)
+        exact_sum(self.book.rows, _narrow(slots), marks.exact, PROFIT, out, sure)
         for s in np.flatnonzero(~sure):
             out[s] = bounded(floor(reference.profit(self.book.rows, int(slots[s]), marks.units)), "equity")
         return out
@@ -260,7 +259,7 @@ class State:
     def gross_floor(self, slots: IntArray) -> Int64Array:
         """Gross notional in atoms, rounded down, exactly."""
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_sum(self.book.rows, slots, self.marks.exact, GROSS, out, sure)
+        exact_sum(self.book.rows, _narrow(slots), self.marks.exact, GROSS, out, sure)
         for s in np.flatnonzero(~sure):
             gross = reference.gross(self.book.rows, int(slots[s]), self.marks.units)
             out[s] = bounded(floor(gross), "gross")
@@ -269,7 +268,9 @@ class State:
     def exposure_floor(self, slots: IntArray, long: bool, betas: Betas) -> Int64Array:
         """Net exposure to a side in atoms, weighted, rounded down, at least 0, exactly (rule R84)."""
         out, sure = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-        exact_sum(self.book.rows, slots, self.marks.weighted(betas), LONG if long else SHORT, out, sure)
+        exact_sum(
+            self.book.rows, _narrow(slots), self.marks.weighted(betas), LONG if long else SHORT, out, sure
+        )
         for s in np.flatnonzero(~sure):
             exact = reference.exposure(
                 self.book.rows, int(slots[s]), self.marks.units, self.instruments, dict(betas)
@@ -305,6 +306,8 @@ class State:
     def reserve_equity(self, who: int, currency: int) -> Fraction:
         """Equity of the fund or the market account at mark, exactly, in atoms."""
         lots, entry = self.book.reserve_lots[who], self.book.reserve_entry[who]
+        if not (lots.any() or entry.any()):
+            return Fraction(int(self.reserve_cash[who, currency]))
         held = np.flatnonzero(((lots != 0) | (entry != 0)) & (self.instruments.currency == currency))
         units = self.marks.units
         return int(self.reserve_cash[who, currency]) + sum(
@@ -381,6 +384,11 @@ def known_account(book: Book, name: object, path: tuple[str | int, ...]) -> int:
     if found is None:
         raise InputError(path, name, "name an account of the book")
     return found
+
+
+def _narrow(slots: IntArray) -> IntArray:
+    """Slots of one type, so that kernels are compiled once."""
+    return slots.astype(np.int32, copy=False)
 
 
 def places(book: Book, slots: IntArray) -> IntArray:

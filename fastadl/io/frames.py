@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from fastadl import memory
 from fastadl.contracts import Instruments
 from fastadl.errors import BoundsError
 from fastadl.io.accounts import MARGIN_MODES, read_accounts
@@ -23,6 +24,8 @@ __all__ = ["frames", "tables"]
 
 #: A sum surely within the bound if float64 makes it no larger than this.
 _SURE = 4.0e18
+#: Bytes of a row and of an account: the columns read from the tables, and those of the book.
+_ROW_BYTES, _ACCOUNT_BYTES = 42, 50
 
 
 def tables(
@@ -46,12 +49,23 @@ def tables(
     ------
     InputError
         At the first bad row of the first bad table.
+    MemoryLimitError
+        If the book does not fit the memory that is free.
     """
     listed = read_instruments(instruments, currency, decimals)
-    holders, index = read_accounts(Table("accounts", accounts), listed)
-    rows = read_positions(Table("positions", positions), listed, holders, index)
+    people = Table("accounts", accounts)
+    _check_memory(0, people.height)
+    holders, index = read_accounts(people, listed)
+    held = Table("positions", positions)
+    _check_memory(held.height, people.height)
+    rows = read_positions(held, listed, holders, index)
     _check_sums(listed, holders, rows)
     return listed, holders, rows
+
+
+def _check_memory(rows: int, accounts: int) -> None:
+    needed = _ROW_BYTES * rows + _ACCOUNT_BYTES * accounts
+    memory.refuse_beyond(needed, ("positions",), f"{rows:,} positions of {accounts:,} accounts")
 
 
 def frames(book: Book) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:

@@ -11,19 +11,18 @@ from math import ceil
 import numpy as np
 import polars as pl
 
-from fastadl.contracts import Instruments, Kind
+from fastadl.contracts import Instruments, decimal_scale
 from fastadl.decimals import exact
 from fastadl.errors import BoundsError
 from fastadl.io.table import Table
 from fastadl.kernels import decimal as kernels
-from fastadl.schema import ROW_BOUND, SUM_BOUND, BoolArray, Int64Array, IntArray
+from fastadl.schema import ROW_BOUND, SUM_BOUND, BoolArray, Int64Array, IntArray, read_only
 
 __all__ = ["Numbers", "entry_values", "money", "numbers", "on_grid", "refuse_beyond"]
 
 #: Rows whose text is held at once.
 _BATCH = 1 << 20
 #: Power of ten of a factor that fits no kernel.
-_NEVER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,14 @@ def on_grid(
     rows = table.height
     out = np.empty(rows, np.int64)
     status = np.empty(rows, np.uint8)
-    kernels.on_grid(given.digits[:rows], given.places[:rows], code[:rows], _scale(steps), out, status)
+    kernels.on_grid(
+        read_only(given.digits[:rows]),
+        given.places[:rows],
+        read_only(code[:rows]),
+        kernels.Scale(*decimal_scale(steps)),
+        out,
+        status,
+    )
     table.refuse(status == kernels.NOT_WHOLE, column, remedy)
     for row in map(int, np.flatnonzero(status[: table.height] == kernels.WIDE)):
         value = given.at(row) * steps[code[row]]
@@ -240,10 +246,15 @@ def entry_values(
     rows = table.height
     out = np.empty(rows, np.int64)
     status = np.empty(rows, np.uint8)
-    inverse = np.array([item.kind is Kind.INVERSE for item in instruments], np.bool_)
-    factors = _scale([item.scale for item in instruments])
     kernels.entry_values(
-        lots[:rows], prices.digits[:rows], prices.places[:rows], code[:rows], factors, inverse, out, status
+        read_only(lots[:rows]),
+        read_only(prices.digits[:rows]),
+        prices.places[:rows],
+        read_only(code[:rows]),
+        kernels.Scale(*instruments.scale),
+        instruments.inverse,
+        out,
+        status,
     )
     for row in map(int, np.flatnonzero(status == kernels.WIDE)):
         value = ceil(int(lots[row]) * instruments[code[row]].unit_value(prices.at(row)))
@@ -252,16 +263,3 @@ def entry_values(
             break
         out[row] = value
     return out[: table.height]
-
-
-def _scale(factors: Sequence[Fraction]) -> kernels.Scale:
-    columns = np.zeros((3, len(factors)), np.int64)
-    for i, factor in enumerate(factors):
-        num, den, ten = factor.numerator, factor.denominator, 0
-        while num % 10 == 0:
-            num, ten = num // 10, ten + 1
-        while den % 10 == 0:
-            den, ten = den // 10, ten - 1
-        fits = max(num, den) < SUM_BOUND
-        columns[:, i] = (num, den, ten) if fits else (1, 1, _NEVER)
-    return kernels.Scale(*columns)

@@ -1,116 +1,73 @@
-"""How kernels are compiled and cached: one decorator, one cache that any edit in this folder empties.
-
-numba's own ``cache=True`` watches only the file a function stands in, so machine code built from an edited
-helper in another file would go on answering. Here the stamp of every cached kernel is a digest of all
-sources in this folder, and the cache lives in the user's cache directory
-(``FASTADL_CACHE_DIR`` moves it, an empty value turns it off). A cache that cannot be read or written costs
-time, never a result: the kernel is compiled anew.
-"""
+"""How kernels are compiled: three decorators, and functions from outside that kernels call by address."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
 import math
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba.core import caching, types
+from numba.core import types
+from numba.core.registry import CPUDispatcher
+from numba.core.types.misc import unliteral
 
-__all__ = [
-    "ByAddress",
-    "borrowing",
-    "cache_directory",
-    "compiled",
-    "dividing",
-    "kernel",
-    "parallel",
-    "source_digest",
-]
+from fastadl.kernels import _threads
+from fastadl.kernels._cache import KernelCache, cache_directory
+
+__all__ = ["ByAddress", "Uncalled", "borrowing", "compiled", "dividing", "kernel", "parallel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: Every loop that is made parallel takes a third of a second to compile.
+_ONLY_PRANGE = {"prange": True} | dict.fromkeys(
+    ("comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem", "stencil"), False
+)
 
 #: Every kernel made here, by name: what ``warmup`` reports on.
 compiled: dict[str, Any] = {}
 
 
-@functools.cache
-def source_digest() -> str:
-    """Digest of every source file of the kernels package."""
-    digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder)}:{path.stat().st_size}:".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:20]
+class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
+    """Compiles a helper once for all integers, not once more for each that a caller wrote as a literal.
 
+    Called from Python it waits for its turn where `fastadl.kernels._threads` says so.
+    """
 
-@functools.cache
-def cache_directory() -> Path | None:
-    """Folder of compiled kernels, or None where none can be written."""
-    given = os.environ.get("FASTADL_CACHE_DIR")
-    if given == "":
-        return None
-    variable, fallback = ("LOCALAPPDATA", "") if sys.platform == "win32" else ("XDG_CACHE_HOME", ".cache")
-    try:
-        root = Path(given) if given else Path(os.environ.get(variable) or Path.home() / fallback) / "fastadl"
-        folder = root / source_digest()
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # RuntimeError: a user without a home
-        return None
-    return folder if os.access(folder, os.W_OK) else None
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        plain = tuple(unliteral(each) for each in args)
+        return super().get_call_template(plain, {key: unliteral(each) for key, each in kws.items()})
 
+    def __call__(self, *arguments: Any) -> Any:
+        if _threads.free or not self.threaded:
+            return super().__call__(*arguments)
+        with _threads.turn():
+            return super().__call__(*arguments)
 
-class _Locator(caching._CacheLocator):  # type: ignore[misc]
-    def __init__(self, function: Callable[..., Any], folder: Path) -> None:
-        self._folder = folder
-        self._line = function.__code__.co_firstlineno
-
-    def get_cache_path(self) -> str:
-        return str(self._folder)
-
-    def get_source_stamp(self) -> str:
-        return source_digest()
-
-    def get_disambiguator(self) -> str:
-        return str(self._line)
-
-    @classmethod
-    def from_function(cls, py_func: Callable[..., Any], _py_file: str) -> _Locator | None:
-        folder = cache_directory()
-        return None if folder is None else cls(py_func, folder)
-
-
-class _Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Locator,)
-
-
-class _Cache(caching.FunctionCache):  # type: ignore[misc]
-    _impl_class = _Implementation
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # a file cut short by a crash can fail in any way, and none of them matters
-            with contextlib.suppress(OSError):
-                self.flush()
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        with contextlib.suppress(OSError):
-            super().save_overload(sig, data)
+    @functools.cached_property
+    def threaded(self) -> bool:
+        """Whether this kernel, or one it calls, is parallel."""
+        found, left = set(), [self]
+        while left:
+            kernel = left.pop()
+            if "parallel" in kernel.targetoptions:
+                return True
+            if kernel not in found:
+                found.add(kernel)
+                named = (kernel.py_func.__globals__.get(name) for name in kernel.py_func.__code__.co_names)
+                left += [each for each in named if isinstance(each, _Dispatcher)]
+        return False
 
 
 def _compile(function: F, **options: Any) -> F:
-    dispatcher = numba.njit(error_model="numpy", nogil=True, **options)(function)
+    if function.__name__.startswith("_"):  # called by kernels only
+        options["no_cpython_wrapper"] = True
+    dispatcher = numba.njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, **options)(function)
+    if not numba.config.DISABLE_JIT:
+        dispatcher.__class__ = _Dispatcher
     if hasattr(dispatcher, "enable_caching") and cache_directory() is not None:
-        dispatcher._cache = _Cache(function)
+        dispatcher._cache = KernelCache(function)
     compiled[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = dispatcher
     return dispatcher
 
@@ -137,8 +94,27 @@ def borrowing(function: F) -> F:
 
 
 def parallel(function: F) -> F:
-    """Compile a kernel whose ``prange`` runs over fixed chunks."""
-    return _compile(function, parallel=True)
+    """Compile a kernel whose ``prange`` runs over fixed chunks, and nothing else of it on several threads."""
+    return _compile(function, parallel=_ONLY_PRANGE.copy())  # numba empties it
+
+
+class Uncalled(types.WrapperAddressProtocol):
+    """Stands where a kernel takes a `ByAddress` but is told not to call it; there is one type for both.
+
+    Parameters
+    ----------
+    example : Any
+        As for `ByAddress`.
+    """
+
+    def __init__(self, example: Any) -> None:
+        self._signature = types.float64(numba.typeof(example))
+
+    def __wrapper_address__(self) -> int:
+        return 1  # of no function; numba refuses 0
+
+    def signature(self) -> Any:
+        return self._signature
 
 
 class ByAddress(types.WrapperAddressProtocol):

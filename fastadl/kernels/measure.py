@@ -182,11 +182,11 @@ def measure(number, needs, own, row, slot, context, out):
     Parameters
     ----------
     number : int
-        Place of the score in `fastadl.kernels.scores.SCORES`.
+        Place of the score in `fastadl.kernels.scores.SCORES`; −1 where `own` takes its place.
     needs : int
         Bits of `fastadl.kernels.scores.COSTLY`: the figures it reads.
-    own : None or fastadl.kernels._jit.ByAddress
-        A function from outside that takes the place of that score.
+    own : fastadl.kernels._jit.ByAddress or fastadl.kernels._jit.Uncalled
+        A function from outside, or what stands for none.
     row, slot : int64, int32 (n)
         Candidate rows and their accounts.
     context : Context

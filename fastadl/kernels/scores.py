@@ -209,9 +209,9 @@ def columns(number, own, figures, seed, out):
     Parameters
     ----------
     number : int
-        Place of the score in `SCORES`.
-    own : None or fastadl.kernels._jit.ByAddress
-        A function from outside that takes the place of that score.
+        Place of the score in `SCORES`; −1 where `own` takes its place.
+    own : fastadl.kernels._jit.ByAddress or fastadl.kernels._jit.Uncalled
+        A function from outside, or what stands for none.
     figures : float64 (lines, at least n)
         By `LINES`; what the score does not read (`COSTLY`) need not be there.
     seed : int64
@@ -220,7 +220,7 @@ def columns(number, own, figures, seed, out):
         Written; −0.0 and 0.0 are one score.
     """
     n = out.shape[0]
-    if own is not None:
+    if number < 0:
         for i in range(n):
             out[i] = own(_candidate(figures, i, seed)) + 0.0
     elif number == 0:

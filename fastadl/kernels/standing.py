@@ -191,7 +191,7 @@ def _tally(place, lots, by_count, found):
 
 
 @borrowing
-def _stand_together(first, n, g, number, needs, by_count, unit, cells, context, figures, out, found):
+def _stand_together(first, n, g, number, needs, own, by_count, unit, cells, context, figures, out, found):
     """Scores, cells and lots of all rows of `n` accounts."""
     width = context.group_slot[g + 1] - context.group_slot[g]
     start = context.group_row[g] + first - context.group_slot[g]
@@ -213,7 +213,7 @@ def _stand_together(first, n, g, number, needs, by_count, unit, cells, context, 
             if column < context.group_rows[g] - 1:
                 _add_other_leg(at, at + width, n, unit, context, figures)
         score, place = out.score[at : at + n], out.place[at : at + n]
-        columns(number, None, figures, context.seed, score)
+        columns(number, own, figures, context.seed, score)
         lots = context.lots[at : at + n]
         for i in range(n):
             if lots[i] == 0.0 or equity[i] <= error[i]:
@@ -223,7 +223,7 @@ def _stand_together(first, n, g, number, needs, by_count, unit, cells, context, 
 
 
 @kernel
-def _stand_part(number, needs, by_count, unit, cells, blocks, context, out, found, near_count):
+def _stand_part(number, needs, own, by_count, unit, cells, blocks, context, out, found, near_count):
     figures = np.empty((_LINES + 2, _TOGETHER))
     equity, error = figures[_EQUITY], figures[_ERROR]
     for b in range(blocks.shape[0]):
@@ -231,7 +231,9 @@ def _stand_part(number, needs, by_count, unit, cells, blocks, context, out, foun
         many = 0
         for first in range(begin, end, _TOGETHER):
             n = min(_TOGETHER, end - first)
-            _stand_together(first, n, g, number, needs, by_count, unit, cells, context, figures, out, found)
+            _stand_together(
+                first, n, g, number, needs, own, by_count, unit, cells, context, figures, out, found
+            )
             for i in range(n):
                 if abs(equity[i]) <= error[i]:
                     out.near[begin + many] = first + i
@@ -240,12 +242,12 @@ def _stand_part(number, needs, by_count, unit, cells, blocks, context, out, foun
 
 
 @parallel
-def stand(number, needs, by_count, unit, cells, blocks, context, out):
+def stand(number, needs, own, by_count, unit, cells, blocks, context, out):
     """Score and cell of every row of a book, and lots by cell (rules R6, R40, R46, R82, R97).
 
     Parameters
     ----------
-    number, needs : as in `fastadl.kernels.measure.measure`
+    number, needs, own : as in `fastadl.kernels.measure.measure`
     by_count : bool
         Every row counts as one lot.
     unit : float64 (legs)
@@ -261,4 +263,4 @@ def stand(number, needs, by_count, unit, cells, blocks, context, out):
     for p in prange(parts):
         mine = blocks[blocks.shape[0] * p // parts : blocks.shape[0] * (p + 1) // parts]
         count = out.near_count[blocks.shape[0] * p // parts : blocks.shape[0] * (p + 1) // parts]
-        _stand_part(number, needs, by_count, unit, cells, mine, context, out, out.found[p], count)
+        _stand_part(number, needs, own, by_count, unit, cells, mine, context, out, out.found[p], count)

@@ -6,12 +6,18 @@ import re
 from fractions import Fraction
 from math import ceil
 
-__all__ = ["entry_value", "parse", "shortest", "steps"]
+__all__ = ["entry_value", "parse", "shortest", "steps", "unit_value"]
 
 
 def shortest(value: float) -> Fraction:
     """The shortest decimal that reads back as this float64."""
     return Fraction(repr(value))
+
+
+def unit_value(price: float, scale: Fraction, inverse: bool) -> float:
+    """The float64 nearest to the value of a lot at the shortest decimal of a price (rules R2, R6)."""
+    exact = shortest(price)
+    return float(-scale / exact if inverse else scale * exact)
 
 
 def parse(line: bytes, exponents: bool) -> Fraction | None:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from fastadl.report.compiling import compiling
 from fastadl.report.terminal import NOTHING, checks
 from fastadl.stress.run import BETA, DEPTH, SLIPPAGE, StressResult
 
@@ -36,9 +37,13 @@ _HEADINGS = (
 
 @contextmanager
 def watching(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar over the steps, on a terminal only; gives what `fastadl.stress.run` reports to."""
+    """A progress bar over the steps, on a terminal only; gives what `fastadl.stress.run` reports to.
+
+    Kernels that have to be compiled first are told of anywhere.
+    """
     if not console.is_terminal:
-        yield lambda *_: None
+        with compiling(console):
+            yield lambda *_: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
@@ -47,7 +52,8 @@ def watching(console: Console) -> Iterator[Callable[[str, int, int], None]]:
         def tell(what: str, done: int, of: int) -> None:
             bar.update(task, description=what, completed=done, total=of)
 
-        yield tell
+        with compiling(console, lambda line: bar.update(task, description=line)):
+            yield tell
 
 
 def show(result: StressResult, console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fastadl import memory
 from fastadl.book import Book
 from fastadl.contracts import Instrument, Instruments
 from fastadl.errors import InputError
@@ -26,6 +27,9 @@ from fastadl.synth.money import draw_cash, draw_entries, draw_lots, margin_neede
 from fastadl.synth.shapes import SHAPES, Shape, laws_of
 
 __all__ = ["SHAPES", "Shape", "book", "perpetuals"]
+
+#: Bytes that drawing takes at least, of which the book keeps about a third.
+_POSITION_BYTES, _ACCOUNT_BYTES = 80, 60
 
 
 def book(
@@ -61,6 +65,8 @@ def book(
     InputError
         For an unknown shape, a count below 1, more positions than accounts × instruments × 2, or an
         instrument without a mark.
+    MemoryLimitError
+        If the book does not fit the memory that is free.
 
     Examples
     --------
@@ -74,6 +80,8 @@ def book(
     whole("seed", seed, 0, 1 << 128)
     table = _table(perpetuals(instruments) if isinstance(instruments, (int, np.integer)) else instruments)
     whole("positions", positions, 1, min(1 << 31, 2 * accounts * len(table)))
+    needed = _POSITION_BYTES * positions + _ACCOUNT_BYTES * accounts
+    memory.refuse_beyond(needed, ("positions",), f"{positions:,} positions of {accounts:,} accounts")
     return Book._from_columns(table, *_drawn(laws, table, positions, accounts, seed))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -211,6 +212,28 @@ def scale_of(num: int, den: int, ten: int) -> columns.Scale:
     return columns.Scale(whole_numbers(1, num), whole_numbers(1, den), whole_numbers(0, ten))
 
 
+positive = st.one_of(
+    st.floats(1e-9, 1e17),
+    st.decimals("0.0001", 10**9, places=4, allow_nan=False).map(float),
+    st.builds(lambda n, k: n / 10**k, st.integers(1, 10**17), st.integers(0, 20)),
+    st.builds(lambda n, k: math.nextafter(n * 2.0**k, 9e99), st.integers(1, 9), st.integers(-40, 50)),
+    st.builds(lambda k: 2.0**k, st.integers(-1074, 1023)),
+    st.floats(5e-324, 1.7e308),
+)
+
+
+def same_unit_values(kernel: Any, twin: Any, case: Any) -> None:
+    """Bit-equal where the kernel is sure."""
+    values, (num, den, ten) = case
+    scale = columns.Scale(*(whole_numbers(*[number] * len(values)) for number in (num, den, ten)))
+    inverse = np.arange(len(values)) % 2 == 1
+    unit, sure = np.empty(len(values)), np.empty(len(values), np.bool_)
+    kernel(np.array(values, np.float64), scale, inverse, unit, sure)
+    for value, upside, found, known in zip(values, inverse.tolist(), unit.tolist(), sure, strict=True):
+        if known:
+            assert found == twin(value, Fraction(num, den) * Fraction(10) ** ten, upside)
+
+
 @st.composite
 def decimals_on_grids(draw: st.DrawFn) -> tuple[int, int, tuple[int, int, int]]:
     digits = draw(signs) * draw(sizes)
@@ -336,6 +359,18 @@ PAIRS = {
     "decimal.shortest": Pair(decimal.shortest, st.lists(prices, max_size=6), same_shortest),
     "decimal.on_grid": Pair(decimal.steps, decimals_on_grids(), same_steps),
     "decimal.entry_values": Pair(decimal.entry_value, bought(), same_entry_values),
+    "price.unit_values": Pair(
+        decimal.unit_value,
+        st.tuples(
+            st.lists(positive, max_size=8),
+            st.tuples(
+                st.one_of(st.sampled_from([1, 5, 25, 3]), sizes.filter(bool)),
+                st.one_of(st.just(1), st.sampled_from([2, 3, 7]), sizes.filter(bool)),
+                st.integers(-4, 9),
+            ),
+        ),
+        same_unit_values,
+    ),
     "lookup.index": Pair(lookup.index, hashes, same_index),
     "lookup.find": Pair(lookup.find, st.tuples(hashes, hashes), same_found),
     "lookup.expand": Pair(lookup.expand, st.lists(st.booleans(), max_size=9), same_runs),

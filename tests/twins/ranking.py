@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from fastadl.engine.scoring import scoring
 from fastadl.kernels.layout import gather
 from fastadl.kernels.measure import FIELDS, Context
 from fastadl.kernels.scores import COSTLY, LINES, NEEDS, SCORES, Candidate
@@ -51,7 +52,7 @@ def same_columns(kernel: Any, twin: Any, arguments: Any) -> None:
     found = [c._replace(seed=found[0].seed) for c in found]
     figures = np.array([[getattr(c, name) for c in found] for name in LINES], np.float64)
     out = np.empty(len(found))
-    kernel(number, None, figures, found[0].seed if found else 0, out)
+    kernel(number, scoring(SCORES[number]).own, figures, found[0].seed if found else 0, out)
     assert out.tolist() == [twin(number, c) for c in found]
     assert not np.signbit(out[out == 0.0]).any()
 
@@ -88,7 +89,15 @@ def same_measure(kernel: Any, twin: Any, arguments: Any) -> None:
     pairs = [(at, slot) for slot in found.slots.tolist() for at in layout.places(found.rows, slot)]
     row, slot = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
     out = np.empty((len(FIELDS), len(pairs)))
-    kernel(number, needs(number, every), None, row, slot.astype(np.int32), context_of(found), out)
+    kernel(
+        number,
+        needs(number, every),
+        scoring(SCORES[number]).own,
+        row,
+        slot.astype(np.int32),
+        context_of(found),
+        out,
+    )
     agree_on_scores(out, pairs, twin, number, found)
 
 
@@ -98,7 +107,7 @@ def same_measure_all(kernel: Any, twin: Any, arguments: Any) -> None:
     _, row, slot, span = gathered(found, size)
     out = np.empty((len(FIELDS), len(row)))
     inputs = row, slot, span, found.blocks(size), context_of(found)
-    kernel(number, needs(number, every), None, *inputs, out)
+    kernel(number, needs(number, every), scoring(SCORES[number]).own, *inputs, out)
     agree_on_scores(out, list(zip(row.tolist(), slot.tolist(), strict=True)), twin, number, found)
 
 

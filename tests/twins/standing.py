@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from fastadl.engine.scoring import scoring
 from fastadl.kernels.lights import UNSETTLED, Members, cell_lights, group_rows, light_rows, unsettled_rows
 from fastadl.kernels.scores import NEEDS, SCORES
 from fastadl.kernels.standing import Cells, Standing, place_rows
@@ -60,7 +61,17 @@ def same_stand(kernel: Any, twin: Any, arguments: Any) -> None:
     context, blocks = context_of(found), found.blocks(3)
     cells = cells_of(2 * len(found.instruments), *size)
     out = standing_of(found, cells, len(blocks), parts)
-    kernel(number, NEEDS[number], by_count, np.repeat(found.marks.unit, 2), cells, blocks, context, out)
+    kernel(
+        number,
+        NEEDS[number],
+        scoring(SCORES[number]).own,
+        by_count,
+        np.repeat(found.marks.unit, 2),
+        cells,
+        blocks,
+        context,
+        out,
+    )
     spans = zip(blocks[:, 1], out.near_count, strict=True)
     near = {int(slot) for first, many in spans for slot in out.near[first : first + many]}
     equity = [account.equity(found.rows, slot, found.units) for slot in found.slots.tolist()]
