@@ -146,8 +146,9 @@ class Bench:
         -------
         dict
             ``positions``; ``machine``; ``triad_bytes_per_second``, the median of all its rounds, or None, and
-            ``triad_best_bytes_per_second``; ``groups``, each with ``name``, ``title``, ``intent``, ``several`` and ``lines``; ``absent``, what
-            was left out and why; ``seconds`` of the whole run; ``finished``. Times of a line are in seconds.
+            ``triad_best_bytes_per_second``; ``groups``, each with ``name``, ``title``, ``intent``,
+            ``several`` and ``lines``; ``absent``, what was left out and why; ``seconds`` of the whole run;
+            ``finished``. Times of a line are in seconds.
         """
         return {
             "positions": self.loads.positions,

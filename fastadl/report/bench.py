@@ -33,8 +33,8 @@ __all__ = [
 
 Line: TypeAlias = dict[str, Any]
 
-#: A triad whose best round is so much faster than its median was disturbed.
-_BUSY = 1.4
+#: A line was disturbed if its median is so many times its best; more than this share of them is often.
+_DISTURBED, _OFTEN = 1.5, 0.1
 #: Terminals from this width on have a column for what a line is.
 _WIDE = 110
 
@@ -124,13 +124,14 @@ def about(result: dict[str, Any]) -> str:
 
 
 def busy(result: dict[str, Any]) -> str:
-    """A warning if the machine had other work to do, by the triad's rounds; else nothing."""
-    usual, best = result["triad_bytes_per_second"], result["triad_best_bytes_per_second"]
-    if usual is None or best < _BUSY * usual:
+    """A warning if the machine had other work to do, by how far medians are from the best; else nothing."""
+    lines = [line for group in result["groups"] for line in group["lines"] if line["rounds"] > 1]
+    disturbed = sum(line["median"] > _DISTURBED * line["min"] for line in lines)
+    if disturbed <= _OFTEN * len(lines):
         return ""
     return (
-        f"The machine was busy: the triad's best round was {best / usual:.1f} times as fast as its median. "
-        "Trust the best more than the medians, and shares of the triad little."
+        f"The machine was busy: in {disturbed} of {len(lines)} lines the median is over {_DISTURBED} times "
+        "the best. Run it again when nothing else runs; shares of the triad say little here."
     )
 
 

@@ -25,16 +25,18 @@ p { margin: .2rem 0; } .soft, small { color: var(--soft); } small { font-size: .
 .card { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem; }
 .card b { display: block; font-size: 1.35rem; line-height: 1.3; }
 section { border-top: 1px solid var(--line); margin-top: 1.5rem; padding-top: 1.1rem; }
-.row { display: grid; grid-template-columns: 14rem 1fr; gap: 0 1rem; margin: .8rem 0; }
+.row { display: grid; grid-template-columns: 14rem minmax(0, 1fr); gap: 0 1rem; margin: .8rem 0; }
 .who { overflow-wrap: anywhere; } .ours .who { font-weight: 600; }
 .track { display: flex; align-items: center; gap: .5rem; min-width: 0; }
 .bar { height: .9rem; min-width: 2px; border-radius: 2px; background: var(--other); flex: none; }
+summary { overflow-wrap: anywhere; }
 .ours .bar { background: var(--ours); }
 .time { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .more { grid-column: 2; } .more span { margin-right: .9rem; white-space: nowrap; }
 .triad { color: var(--limit); }
 details { grid-column: 2; } summary { cursor: pointer; color: var(--soft); font-size: .85rem; }
-@media (max-width: 40rem) { .row { grid-template-columns: 1fr; } .more, details { grid-column: 1; } }
+@media (max-width: 40rem) { .row { grid-template-columns: minmax(0, 1fr); }
+  .more, details { grid-column: 1; } }
 """
 #: The longest bar, as a share of the room, so that its time fits beside it.
 _LONGEST = 70
@@ -74,7 +76,7 @@ def _cards(result: dict[str, Any]) -> Iterator[str]:
             nearest = min(rivals, key=lambda line: line["against_first"])
             yield _card(
                 seconds(first["median"]),
-                f"{group['title']}; the nearest rival, {nearest['who']}, takes {ratio(nearest)}",
+                f"{group['title']}; {nearest['who']} takes {ratio(nearest)[2:]} times as long",
             )
         elif group["name"] in ("cold", "memory"):
             yield _card(seconds(first["median"]), f"{group['title']}: {first['who'].partition(', ')[2]}")
@@ -107,9 +109,9 @@ def _row(line: Line, length: float) -> Iterator[str]:
     yield f'<div class="row{" ours" if line["ours"] else ""}"><div class="who">{escape(line["who"])}</div>'
     yield f'<div class="track"><div class="bar" style="width:{_LONGEST * length:.2f}%"></div>'
     yield f'<div class="time">{escape(seconds(line["median"]))}</div></div>'
-    said = "".join(f"<span>{escape(words)}</span>" for words in more if words)
+    said = " ".join(f"<span>{escape(words)}</span>" for words in more if words)
     triad = f'<span class="triad">{escape(share(line))} of triad</span>' if line["of_triad"] else ""
-    yield f'<small class="more">{said}{triad}</small>'
+    yield f'<small class="more">{said} {triad}</small>'
     facts = f"<small>{escape(beside(line))}</small>" if line["facts"] else ""
     held = f"<small>What holds it back: {escape(line['held_back'])}.</small>" if line["held_back"] else ""
     yield f"<details><summary>{escape(line['does'])}</summary>"
