@@ -1,6 +1,5 @@
-"""Benchmarks: what fastadl costs, beside rivals and the machine's own limit. See README.md."""
+"""The benchmarks of `fastadl.bench` under pytest-benchmark. See README.md."""
 
-from contextlib import suppress
+from fastadl.bench import reserve
 
-with suppress(ImportError):
-    import lrvx  # noqa: F401  # first: its C++ runtime needs thread-local memory that later libraries use up
+reserve()

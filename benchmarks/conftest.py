@@ -1,39 +1,17 @@
-"""Size, shared books, and the one way a benchmark is run and described."""
+"""The size of the books, and what the cases of a group share."""
 
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable
-from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
-import numba
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks import loads
-from benchmarks.loads import Load
+from fastadl.bench.loads import Loads
+from fastadl.bench.registry import Group
 
 _FULL, _SMOKE = 1_000_000, 20_000
-#: One bankrupt account or fill for so many positions.
-_PER_FILL = 100
-
-
-class Measure(Protocol):
-    """Run a benchmark and note what the table says beside it; gives what the function returns."""
-
-    def __call__(
-        self,
-        function: Callable[..., Any],
-        *args: Any,
-        who: str,
-        unit: tuple[int, str],
-        moved: int = 0,
-        setup: Callable[[], Any] | None = None,
-        rounds: int = 5,
-        **facts: Any,
-    ) -> Any: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,61 +23,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
-    machine_info["fastadl"] = {
-        "positions": _positions(config),
-        "threads": numba.get_num_threads(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("fastadl", "numba", "numpy", "polars")},
-    }
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "huge" not in config.getoption("markexpr"):
+        for item in items:
+            if item.get_closest_marker("huge"):
+                item.add_marker(pytest.mark.skip(reason="a hundred million positions: only with -m huge"))
 
 
-def _positions(config: pytest.Config) -> int:
+@pytest.fixture(scope="session")
+def positions(request: pytest.FixtureRequest) -> int:
+    config = request.config
     enabled = config.getoption("benchmark_enable") or not config.getoption("benchmark_disable")
     given = config.getoption("--positions") or os.environ.get("FASTADL_BENCH_POSITIONS")
     return int(float(given)) if given else _FULL if enabled else _SMOKE
 
 
 @pytest.fixture(scope="session")
-def positions(request: pytest.FixtureRequest) -> int:
-    return _positions(request.config)
+def loads(positions: int) -> Loads:
+    return Loads(positions)
 
 
 @pytest.fixture(scope="session")
-def calm(positions: int) -> Load:
-    return loads.calm(positions)
+def shared(loads: Loads) -> Callable[[Group], Any]:
+    """What the cases of a group have in common, until another group asks."""
+    kept: dict[str, Any] = {}
 
+    def of(group: Group) -> Any:
+        if group.name not in kept:
+            kept.clear()
+            kept[group.name] = group.shared(loads)
+        return kept[group.name]
 
-@pytest.fixture(scope="session")
-def fills(positions: int) -> int:
-    return max(positions // _PER_FILL, 1)
-
-
-@pytest.fixture
-def measure(benchmark: BenchmarkFixture) -> Measure:
-    """Rounds of one call each after a call that is not counted; a setup runs before each and is not timed.
-
-    `unit` is how many of what one call works on, `moved` the bytes it must at least move through memory.
-    """
-
-    def run(
-        function: Callable[..., Any],
-        *args: Any,
-        who: str,
-        unit: tuple[int, str],
-        moved: int = 0,
-        setup: Callable[[], Any] | None = None,
-        rounds: int = 5,
-        **facts: Any,
-    ) -> Any:
-        result = benchmark.pedantic(  # type: ignore[no-untyped-call]
-            function, args=args, setup=setup, rounds=rounds, warmup_rounds=1
-        )
-        benchmark.extra_info.update(who=who, units=unit[0], unit=unit[1], **facts)
-        if moved:
-            benchmark.extra_info["bytes"] = moved
-            if benchmark.stats is not None:
-                benchmark.extra_info["GB/s"] = moved / benchmark.stats.stats.median / 1e9
-        return result
-
-    return run
+    return of

@@ -1,4 +1,4 @@
-"""The command line: ``fastadl run | stress | policies | reproduce | warmup | docs``."""
+"""The command line: ``fastadl run | stress | policies | reproduce | bench | warmup | docs``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -237,6 +238,61 @@ def reproduce(folder: str, /, *, json: Annotated[bool, Parameter(negative="")] =
         _print_json(result.to_dict())
     else:
         show(result, _Console())
+
+
+@app.command
+def bench(
+    *,
+    positions: int = 1_000_000,
+    only: Annotated[list[str] | None, Parameter(negative="")] = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    html: str | None = None,
+) -> int:
+    """Measure this machine: fastadl beside its rivals and the memory's own limit. Ctrl-C keeps what is done.
+
+    Parameters
+    ----------
+    positions
+        Size of the books.
+    only
+        A group of benchmarks such as mark; may be given several times. An unknown name lists them.
+    json
+        Print one JSON object instead of tables.
+    html
+        Also write a page for people into this file.
+    """
+    from fastadl.bench import reserve
+
+    reserve()
+    from fastadl.bench.run import Bench
+    from fastadl.report import bench as report
+    from fastadl.report.bench_page import page
+
+    planned = Bench(positions, only or ())
+    if html is not None:
+        _check_writable(html)
+    result = report.run(planned, _Console(stderr=True))
+    if html is not None:
+        Path(html).write_text(page(result), "utf-8")
+    if json:
+        _print_json(result)
+    else:
+        report.show(result, _Console())
+    return 0 if result["finished"] else 130
+
+
+def _check_writable(file: str) -> None:
+    """Refuse now what could not be written when a long run is over."""
+    there = Path(file).exists()
+    try:
+        with Path(file).open("a"):
+            pass
+        if not there:
+            Path(file).unlink()
+    except OSError as error:
+        raise InputError(
+            ("html",), file, f"give a file that can be written ({error.strerror or error})"
+        ) from None
 
 
 @app.command

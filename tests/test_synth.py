@@ -50,7 +50,7 @@ def deepest(instruments, accounts, positions, sample):
     return worst
 
 
-@pytest.mark.parametrize("shape", ["pareto", "uniform"])
+@pytest.mark.parametrize("shape", sorted(synth.SHAPES))
 @pytest.mark.parametrize(("positions", "accounts", "instruments"), SIZES)
 def test_counts_are_exact_rows_unique_and_every_instrument_balanced(shape, positions, accounts, instruments):
     table, people, rows = columns(shape, positions, accounts, instruments)
@@ -68,7 +68,7 @@ def test_counts_are_exact_rows_unique_and_every_instrument_balanced(shape, posit
         assert 0 < np.abs(numbers).min() <= np.abs(numbers).max() <= ROW_BOUND
 
 
-@pytest.mark.parametrize("shape", ["pareto", "uniform"])
+@pytest.mark.parametrize("shape", sorted(synth.SHAPES))
 @pytest.mark.parametrize(("positions", "accounts", "instruments"), SIZES)
 def test_nobody_is_liquidatable_at_the_books_own_marks(shape, positions, accounts, instruments):
     table, people, rows = columns(shape, positions, accounts, instruments)

@@ -43,7 +43,7 @@ def book(
     Parameters
     ----------
     shape : str
-        A name of `SHAPES`: ``pareto`` or ``uniform``.
+        A name of `SHAPES`: ``pareto``, ``uniform``, ``hedged`` or ``small``.
     positions : int
         Rows held by traders. Only an instrument that a single row was drawn for needs a row of ``market``
         beside them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,12 +57,17 @@ class Shape:
     leverage_sigma: float = 0.62
 
 
+_PARETO = Shape(size_tail=0.8, top_shares=(0.295, 0.218, 0.131), rank_slope=1.68)
+
 #: The named shapes. ``pareto`` follows published figures of Hyperliquid's markets and accounts of October
 #: 2025: three markets with 29.5, 21.8 and 13.1 % of open interest, rank slope 1.68, size tail 0.75 to 0.9;
-#: leverage quantiles from open interest by leverage, December 2025 (36 % below 3, 15 % above 7).
+#: leverage quantiles from open interest by leverage, December 2025 (36 % below 3, 15 % above 7). ``hedged``
+#: is the same in hedge mode; ``small`` is retail: sizes up to a thousand, markets all alike, high leverage.
 SHAPES: Mapping[str, Shape] = {
-    "pareto": Shape(size_tail=0.8, top_shares=(0.295, 0.218, 0.131), rank_slope=1.68),
+    "pareto": _PARETO,
     "uniform": Shape(size_tail=None, largest=20e3, even=True, hedged_share=0.0),
+    "hedged": replace(_PARETO, hedged_share=1.0),
+    "small": Shape(size_tail=None, largest=1e3, even=True, hedged_share=0.0, leverage_median=8.0),
 }
 
 

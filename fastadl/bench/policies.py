@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
-import pytest
 
 import fastadl as fa
-from benchmarks.conftest import Measure
 from fastadl import AdlPolicy, Book, Engine
+from fastadl.bench.loads import Loads
+from fastadl.bench.registry import Group, Work
 from fastadl.engine.allocation import NEEDS_DETAIL, quotas
 from fastadl.engine.ranking import candidates
 from fastadl.policy import CHOICES
 from fastadl.policy.choices import alone
+
+__all__ = ["ALLOCATIONS", "SCORES"]
 
 #: Candidates are a tenth of the positions asked for, fills a tenth of the candidates.
 _SHARE, _FILLS = 10, 10
@@ -28,11 +29,10 @@ def own_score(c: Any) -> float:
     return roi * leverage if roi > 0.0 else roi / leverage
 
 
-@pytest.fixture(scope="module")
-def engine(positions: int) -> Engine:
+def _engine(loads: Loads) -> Engine:
     """Shorts of X, each of an account of its own, every second one with a long of Y beside it."""
     rng = np.random.default_rng(1)
-    count = max(positions // _SHARE, 100)
+    count = max(loads.positions // _SHARE, 100)
     names = [f"s{i:07d}" for i in range(count)]
     lots = np.ceil(30 / (1.0 - rng.random(count)) ** 0.6).astype(np.int64)
     hedge = np.arange(0, count, 2)
@@ -88,40 +88,61 @@ def _need(engine: Engine, policy: AdlPolicy, fills: int) -> int:
     return high
 
 
-@pytest.mark.benchmark(group="ranking, by score")
-@pytest.mark.parametrize("score", [*CHOICES["score"], own_score], ids=str)
-def test_score(measure: Measure, engine: Engine, score: Any) -> None:
-    """Candidates of one leg scored, and the best of them chosen, in order, for a tenth of them to be filled.
-
-    Intent: no score costs more than three times the plainest one; a user's own costs what ours do. Unit: one
-    candidate. Left out: writing the fills.
-    """
-    count = len(engine.rank("X", "short"))
-    policy = AdlPolicy(score=score)
-    need = _need(engine, policy, count // _FILLS)
-    chosen = measure(
-        partial(_ranked, engine, policy, need),
-        who="fastadl, bitmex" if score == "bitmex" else policy.choices()["score"],
-        unit=(count, "candidate"),
-    )
-    assert abs(len(chosen.lots) - count // _FILLS) <= count // 100 + 1
+def _shared(loads: Loads) -> Engine:
+    return loads.once(_engine)
 
 
-@pytest.mark.benchmark(group="ranking and allocating")
-@pytest.mark.parametrize("allocation", CHOICES["allocation"])
-def test_allocation(measure: Measure, engine: Engine, allocation: str) -> None:
-    """The same with the quotas of every allocation; the need is such that each touches a tenth.
+SCORES = Group(
+    "scores",
+    "ranking, by score",
+    "Whether any score costs much more than the plainest, and a user's own what ours cost: candidates of one "
+    "instrument are scored, and the best chosen, in order, until a tenth of them give.",
+    "candidate",
+    _shared,
+    several="scores",
+)
+ALLOCATIONS = Group(
+    "allocations",
+    "ranking and allocating",
+    "What other allocations cost beside the queue, at equal numbers of candidates that give lots.",
+    "candidate",
+    _shared,
+    several="allocations",
+)
+_FILLING = "writing the fills"
 
-    Intent: within three times the queue, those that search a level six times. Unit: one candidate. Left out:
-    writing the fills.
-    """
-    count = len(engine.rank("X", "short"))
-    policy = AdlPolicy.of(alone("allocation", allocation))
-    need = _need(engine, policy, count // _FILLS)
-    chosen = measure(
-        partial(_ranked, engine, policy, need),
-        who="fastadl, queue" if allocation == "queue" else allocation,
-        unit=(count, "candidate"),
-        fills=len(_ranked(engine, policy, need).lots),
-    )
-    assert allocation == "queue" or chosen.lots.sum() <= need
+
+def _candidates(engine: Engine) -> int:
+    return len(engine.rank("X", "short"))
+
+
+def _score(name: Any) -> None:
+    does = "A score of the user's own, compiled as ours are." if name is own_score else f"Score {name}."
+
+    @SCORES.case(f"fastadl, {getattr(name, 'name', name)}", does=does, left_out=_FILLING)
+    def make(engine: Engine) -> Work:
+        count, policy = _candidates(engine), AdlPolicy(score=name)
+        need = _need(engine, policy, count // _FILLS)
+
+        def check(chosen: Any) -> None:
+            assert abs(len(chosen.lots) - count // _FILLS) <= count // 100 + 1
+
+        return Work(_ranked, count, (engine, policy, need), check=check)
+
+
+def _allocation(name: str) -> None:
+    @ALLOCATIONS.case(f"fastadl, {name}", does=f"Allocation {name}.", left_out=_FILLING)
+    def make(engine: Engine) -> Work:
+        policy = AdlPolicy.of(alone("allocation", name))
+        need = _need(engine, policy, _candidates(engine) // _FILLS)
+
+        def check(chosen: Any) -> None:
+            assert name == "queue" or chosen.lots.sum() <= need
+
+        return Work(_ranked, _candidates(engine), (engine, policy, need), check=check)
+
+
+for _name in (*CHOICES["score"], own_score):
+    _score(_name)
+for _name in CHOICES["allocation"]:
+    _allocation(_name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -12,10 +13,16 @@ import polars as pl
 from fastadl import Book, Engine, Instrument, Instruments, synth
 from fastadl.schema import AccountColumns, Float64Array, Int64Array, IntArray, PositionColumns
 
-__all__ = ["Load", "calm", "crowd", "whale"]
+__all__ = ["Load", "Loads", "crash", "crowd", "hedge", "many_small", "one_instrument", "whale"]
+
+T = TypeVar("T")
 
 _SEED = 20_250_101
 _INSTRUMENTS = 300
+#: One bankrupt account or fill for so many positions.
+_PER_FILL = 100
+#: How far prices fall in a crash, in the middle; every instrument's own is up to a fifth more or less.
+_FALL = 0.1
 #: Cash of an account that cannot fail.
 _DESK = 1 << 50
 
@@ -28,16 +35,48 @@ class Load:
     before: Float64Array
     after: Float64Array
 
-    def starts(self) -> Callable[[], tuple[tuple[Engine, Float64Array], dict[str, object]]]:
+    def starts(self) -> Callable[[], tuple[Engine, Float64Array]]:
         """Setup of a benchmark's rounds: each gets an engine, marked before, and the prices."""
         engine = Engine(self.book)
 
-        def setup() -> tuple[tuple[Engine, Float64Array], dict[str, object]]:
+        def setup() -> tuple[Engine, Float64Array]:
             each = engine.copy()
             each.mark(self.before)
-            return (each, self.after), {}
+            return each, self.after
 
         return setup
+
+
+class Loads:
+    """Books of one size, and what is made of them, each made when first asked for.
+
+    Parameters
+    ----------
+    positions : int
+        Size of the books.
+
+    Attributes
+    ----------
+    fills : int
+        How many accounts or fills the loads `whale` and `crowd` come to.
+    """
+
+    def __init__(self, positions: int) -> None:
+        self.positions = positions
+        self.fills = max(positions // _PER_FILL, 1)
+        self._kept: dict[Any, Any] = {}
+
+    def once(self, make: Callable[[Loads], T]) -> T:
+        """What `make` gives for these loads; made once, then kept."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        made: T = self._kept[make]
+        return made
+
+    @property
+    def calm(self) -> Load:
+        """The load that most benchmarks share, see `calm`."""
+        return self.once(_calm)
 
 
 def calm(positions: int) -> Load:
@@ -45,16 +84,57 @@ def calm(positions: int) -> Load:
 
     Prices move by a hundredth of a percent and stand on a grid of six digits: hardly anybody falls.
     """
-    book = synth.book(
-        "pareto",
-        positions=positions,
-        accounts=max(positions * 4 // 10, 1),
-        instruments=_INSTRUMENTS,
-        seed=_SEED,
-    )
+    book = _drawn("pareto", positions, positions * 4 // 10, _INSTRUMENTS)
     before = _marks(book)
     moved = before * (1.0 + 1e-4 * np.random.default_rng(_SEED).standard_normal(len(before)))
-    return Load(book, before, np.array([float(f"{price:.6g}") for price in moved]))
+    return Load(book, before, _six_digits(moved))
+
+
+def _calm(loads: Loads) -> Load:
+    return calm(loads.positions)
+
+
+def crash(base: Load) -> Load:
+    """The calm book; every price falls by about a tenth at once, and the fund is empty."""
+    return _falls(base.book, _FALL)
+
+
+def many_small(positions: int) -> Load:
+    """As many accounts as positions, each of up to a thousand units at high leverage (``small``).
+
+    Prices fall by about a twentieth.
+    """
+    return _falls(_drawn("small", positions, positions, _INSTRUMENTS), _FALL / 2)
+
+
+def one_instrument(positions: int) -> Load:
+    """One position an account, all of the largest market, which falls by about a tenth."""
+    return _falls(_drawn("pareto", positions, positions, 1), _FALL)
+
+
+def hedge(positions: int) -> Load:
+    """Every account of two positions or more holds a long and a short of one instrument (``hedged``).
+
+    Prices fall by about a tenth.
+    """
+    return _falls(_drawn("hedged", positions, positions * 4 // 10, _INSTRUMENTS), _FALL)
+
+
+def _drawn(shape: str, positions: int, accounts: int, instruments: int) -> Book:
+    return synth.book(
+        shape, positions=positions, accounts=max(accounts, 1), instruments=instruments, seed=_SEED
+    )
+
+
+def _falls(book: Book, by: float) -> Load:
+    before = _marks(book)
+    fall = by * np.random.default_rng(_SEED).uniform(0.8, 1.2, len(before))
+    return Load(book, before, _six_digits(before * (1.0 - fall)))
+
+
+def _six_digits(prices: Float64Array) -> Float64Array:
+    """Prices as a venue would print them."""
+    return np.array([float(f"{price:.6g}") for price in prices])
 
 
 def whale(base: Load, fills: int) -> Load:

@@ -1,11 +1,15 @@
-"""What a new process sees: ``probe.py cold`` and ``probe.py memory FOLDER`` print one line of JSON."""
+"""What a new process sees: ``probe.py cold | memory FOLDER | grow POSITIONS`` prints one line of JSON."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
+from typing import Any
+
+__all__ = ["cold", "grow", "memory"]
 
 
 def cold() -> dict[str, float]:
@@ -39,10 +43,10 @@ def cold() -> dict[str, float]:
     assert len(report.adl_fills) == 2
     assert fastadl.__version__
     return {
-        "import": imported - start,
-        "load": loaded - imported,
-        "build": built - loaded,
-        "first_tick": ticked - built,
+        "import_seconds": imported - start,
+        "load_seconds": loaded - imported,
+        "build_seconds": built - loaded,
+        "first_tick_seconds": ticked - built,
     }
 
 
@@ -50,14 +54,38 @@ def memory(folder: str) -> dict[str, int]:
     """Bytes of a book, and the peak of the process so far after each step."""
     from fastadl import Book, Engine
 
-    peaks = {"peak_import": _peak()}
+    peaks = {"peak_import_bytes": _peak()}
     book = Book.read(folder)
-    facts = {"book": book.nbytes, "positions": len(book), "accounts": len(book.accounts)}
-    peaks["peak_read"] = _peak()
+    facts = {"book_bytes": book.nbytes, "positions": len(book), "accounts": len(book.accounts)}
+    peaks["peak_read_bytes"] = _peak()
     engine = Engine(book, copy=False)
     engine.tick(engine.marks)
-    peaks["peak_tick"] = _peak()
+    peaks["peak_tick_bytes"] = _peak()
     return facts | peaks
+
+
+def grow(positions: str) -> dict[str, Any]:
+    """Draw a book of any size, make its guards and tick: seconds and the peak so far after each step."""
+    from fastadl import Engine
+    from fastadl.bench.loads import calm
+
+    facts: dict[str, Any] = {}
+    start = perf_counter()
+
+    def step(name: str) -> None:
+        nonlocal start
+        facts[f"{name}_seconds"], facts[f"peak_{name}_bytes"] = perf_counter() - start, _peak()
+        start = perf_counter()
+
+    load = calm(int(positions))
+    facts |= {"positions": len(load.book), "book_bytes": load.book.nbytes}
+    step("draw")
+    engine = Engine(load.book, copy=False)
+    engine.mark(load.before)
+    step("fit")
+    engine.tick(load.after)
+    step("tick")
+    return facts
 
 
 def _peak() -> int:
@@ -67,4 +95,6 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(cold() if sys.argv[1] == "cold" else memory(*sys.argv[2:])))
+    what, *arguments = sys.argv[1:]
+    asked: dict[str, Callable[..., Any]] = {"cold": cold, "memory": memory, "grow": grow}
+    print(json.dumps(asked[what](*arguments)))  # noqa: T201
