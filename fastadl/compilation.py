@@ -209,6 +209,7 @@ def _run(book: Book, policy: AdlPolicy) -> None:
         for price in ("90", "140", "100"):
             engine.tick({"A": price, "B": price})
         engine.rank("A", side="short")
+        engine.lights(), engine.percentiles()
         engine.equity(), engine.maintenance_margin(), engine.check()
     engine = Engine(book, policy=policy)
     engine.mark({"A": "90"})

@@ -12,13 +12,14 @@ from fastadl.bench.mark import MARK, SCALE
 from fastadl.bench.policies import ALLOCATIONS, SCORES
 from fastadl.bench.rank import SELECT
 from fastadl.bench.registry import Group
+from fastadl.bench.standing import STANDING
 from fastadl.bench.ticks import CROWD, TICKS
 from fastadl.errors import InputError
 
 __all__ = ["GROUPS", "chosen"]
 
 GROUPS: tuple[Group, ...] = (
-    *(LIMIT, MARK, SCALE, SELECT, DEEP, TICKS, CROWD, SCORES, ALLOCATIONS, BUILD, MEMORY, COLD),
+    *(LIMIT, MARK, SCALE, SELECT, STANDING, DEEP, TICKS, CROWD, SCORES, ALLOCATIONS, BUILD, MEMORY, COLD),
 )
 
 

@@ -14,7 +14,7 @@ from fastadl.bench.rivals import c, duckdb, pointers
 from fastadl.kernels.mark import scan
 from fastadl.schema import Float64Array, IntArray
 
-__all__ = ["MARK", "SCALE"]
+__all__ = ["MARK", "SCALE", "scan_arguments"]
 
 _ROUNDS = 20
 
@@ -103,10 +103,10 @@ def _scan(flat: Flat) -> Work:
     """The kernel of the streaming pass: one multiply-add per position, no division, no conversion."""
     engine = Engine(flat.load.book)
     engine.mark(flat.load.before)
-    return Work(scan, flat.positions, _scan_arguments(engine), moved=flat.moved)
+    return Work(scan, flat.positions, scan_arguments(engine), moved=flat.moved)
 
 
-def _scan_arguments(engine: Engine) -> tuple[Any, ...]:
+def scan_arguments(engine: Engine) -> tuple[Any, ...]:
     """What detection hands to the kernel; the one place that knows its signature."""
     state = engine._state
     rows, blocks, unit = state.book.rows, state.blocks, state.marks.unit

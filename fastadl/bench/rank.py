@@ -61,7 +61,7 @@ def _choosing(candidates: Candidates, choose: Callable[[Candidates], IntArray], 
 
 def _select(of: Candidates) -> IntArray:
     key = np.empty(len(of.score), np.int64)
-    keys((of.score + 0.0).view(np.int64), key)
+    keys(of.score.view(np.int64), key)
     chosen: IntArray = select(key, of.tie, of.lots, of.need)
     return chosen
 
