@@ -212,8 +212,8 @@ def test_a_ranking_that_grows_gives_the_fills_of_one_made_at_once(
 ) -> None:
     """The guard refuses more than a batch has; those cut for one debtor serve the next."""
     book = market(300, 3)
-    counted = Counted(Candidates.best, lambda _, chosen: len(chosen))
-    monkeypatch.setattr(Candidates, "best", lambda *arguments: counted(*arguments))
+    counted = Counted(select, lambda _, chosen: len(chosen))
+    monkeypatch.setattr(ranking, "select", counted)
     report, grown = ticked(book.copy(), guard=guard, rerank=rerank)
     assert len(counted.lengths) > (1 if rerank == "never" else 3)
     assert len(report.refused) > 0
@@ -223,8 +223,8 @@ def test_a_ranking_that_grows_gives_the_fills_of_one_made_at_once(
 
 @pytest.mark.jit
 def test_a_guarded_queue_ranks_a_part_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    ranked = Counted(Candidates.best, lambda _, chosen: len(chosen))
-    monkeypatch.setattr(Candidates, "best", lambda *arguments: ranked(*arguments))
+    ranked = Counted(select, lambda _, chosen: len(chosen))
+    monkeypatch.setattr(ranking, "select", ranked)
     everyone = Counted(ranking.order, lambda arguments, _: len(arguments[0]))
     monkeypatch.setattr(ranking, "order", everyone)
     report, _ = ticked(market(100_000, 3), guard="solvent")

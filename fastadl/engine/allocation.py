@@ -82,14 +82,17 @@ def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quo
         Lots wanted of all of them.
     """
     if policy.allocation == "queue":
+        if policy.guard == "none":
+            return _whole_holdings(found, found.best(need), 0)
         batches = _queue(found, need)
-        first = next(batches, None) or _quotas(found, *[np.empty(0, np.int64)] * 3)
-        return first if policy.guard == "none" else replace(first, further=batches)
+        first = next(batches, None) or _whole_holdings(found, np.empty(0, np.int64), 0)
+        return replace(first, further=batches)
     chosen, place, given = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     before = 0
-    for members, tier in found.by_tier():
+    for members in found.tiers():
         if need <= 0:
             break
+        tier = found if len(members) == len(found) else found.of(members)
         lots = _ALLOCATIONS[policy.allocation](_Tier(state, tier, policy), need)
         who, at = _ranked(tier, lots)
         chosen.append(members[who])
@@ -101,11 +104,16 @@ def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quo
 
 
 def _queue(found: Candidates, need: int) -> Iterator[Quotas]:
-    """Everyone for all he holds, in rank order and in batches, of which the first covers the need."""
+    """Everyone, in rank order and in batches, best first."""
     before = 0
     for batch in found.batches(need):
-        yield _quotas(found, batch, np.arange(before, before + len(batch)), found.lots[batch])
+        yield _whole_holdings(found, batch, before)
         before += len(batch)
+
+
+def _whole_holdings(found: Candidates, chosen: IntArray, before: int) -> Quotas:
+    """Candidates for all they hold, next in rank after so many others."""
+    return _quotas(found, chosen, np.arange(before, before + len(chosen)), found.lots[chosen])
 
 
 def _quotas(found: Candidates, chosen: IntArray, place: IntArray, lots: Int64Array) -> Quotas:

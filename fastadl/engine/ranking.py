@@ -62,50 +62,58 @@ class Candidates:
         """Some of them."""
         return Candidates(*(getattr(self, field.name)[..., members] for field in fields(self)))
 
-    def by_tier(self) -> Iterator[tuple[IntArray, Candidates]]:
-        """Members of each tier, the first tier first, and the candidates they are."""
+    def tiers(self) -> Iterator[IntArray]:
+        """Members of each tier, the first tier first."""
         if self._alike():
-            yield np.arange(len(self)), self
+            yield np.arange(len(self))
             return
         for tier in np.flatnonzero(np.bincount(self.tier)):
-            members = np.flatnonzero(self.tier == tier)
-            yield members, self.of(members)
+            yield np.flatnonzero(self.tier == tier)
 
     def ranked(self) -> IntArray:
         """All candidates in rank order (rule R41)."""
-        found = [np.empty(0, np.int64)]
-        for members, tier in self.by_tier():
-            found.append(members[order(np.arange(len(tier)), tier.key, tier.turn)])
-        return np.concatenate(found)
+        found = [order(members, self.key, self.turn) for members in self.tiers()]
+        return np.concatenate(found) if found else np.empty(0, np.int64)
 
     def best(self, need: int) -> IntArray:
         """The best candidates, in rank order, until their lots cover the need."""
         if self._alike():
             return select(self.key, self.turn, self.lots, need)
         found = [np.empty(0, np.int64)]
-        for members, tier in self.by_tier():
+        for members in self.tiers():
             if need <= 0:
                 break
-            chosen = select(tier.key, tier.turn, tier.lots, need)
-            found.append(members[chosen])
-            need -= int(tier.lots[chosen].sum())
+            found.append(members[select(*self._columns(members), need)])
+            need -= int(self.lots[found[-1]].sum())
         return np.concatenate(found)
 
-    def _alike(self) -> bool:
-        return len(self) > 0 and bool(self.tier.min() == self.tier.max())
-
     def batches(self, need: int) -> Iterator[IntArray]:
-        """All candidates in rank order: first the best that cover the need, then ever more at a time.
+        """All candidates in rank order: of each tier first the best that cover the need, then ever more.
 
         Nobody is sorted before his batch is asked for.
         """
-        left, among = np.arange(len(self)), self
-        while len(left):
-            chosen = among.best(need)
-            yield left[chosen]
-            others = np.delete(np.arange(len(left)), chosen)
-            left, among = left[others], among.of(others)
-            need = min(_GROWTH * need, SUM_BOUND)
+        for members in self.tiers():
+            key, turn, lots = self._columns(members)
+            wanted = need
+            while len(members):
+                chosen = select(key, turn, lots, wanted)
+                yield members[chosen]
+                others = np.ones(len(members), np.bool_)
+                others[chosen] = False
+                members, key, turn, lots = members[others], key[others], turn[others], lots[others]
+                wanted = min(_GROWTH * wanted, SUM_BOUND)
+
+    def _alike(self) -> bool:
+        """Whether all are of one tier."""
+        return len(self) > 0 and bool(self.tier.min() == self.tier.max())
+
+    def _columns(self, members: IntArray) -> tuple[Int64Array, IntArray, Int64Array]:
+        """What selects among the members of a tier."""
+        columns = self.key, self.turn, self.lots
+        if len(members) == len(self):
+            return columns
+        key, turn, lots = (column[members] for column in columns)
+        return key, turn, lots
 
 
 def candidates(
