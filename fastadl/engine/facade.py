@@ -26,6 +26,7 @@ from fastadl.engine.socialize import begin_session
 from fastadl.engine.spread import spread
 from fastadl.engine.state import FUND, State, held_instruments
 from fastadl.errors import InputError, StageError
+from fastadl.kernels._threads import refuse_fork
 from fastadl.policy import AdlPolicy, Liquidity
 from fastadl.schema import Float64Array, Int64Array
 
@@ -61,8 +62,8 @@ class Engine:
     -----
     Every call either finishes or leaves the engine as it was. One lock per engine: calls from several threads
     wait for each other, and a reader sees the last finished call. Engines run beside each other in several
-    threads; under numba's ``workqueue`` layer their kernels take turns. A child process forked after kernels
-    ran is refused with `ForkError` where OpenMP cannot go on: start processes by spawn.
+    threads; under numba's ``workqueue`` layer their kernels take turns. A child process forked after its
+    parent used the package is refused with `ForkError`: start processes by spawn.
 
     Examples
     --------
@@ -87,6 +88,7 @@ class Engine:
     ) -> None:
         if incremental:
             raise InputError(("incremental",), incremental, "leave it out; every mark is a full pass")
+        refuse_fork()
         self.policy = AdlPolicy.of(policy)
         for symbol, _ in self.policy.betas or ():
             book.instruments.lookup(symbol, ("policy", "betas", symbol))
