@@ -148,7 +148,7 @@ class Engine:
 
     def mark(self, prices: Any, time: int | None = None, oracle: Any = None) -> Marked:
         """Set new marks and find the accounts that fell below (rules R20, R21, R85). Begins a tick."""
-        with self._whole():
+        with self._whole(anew=True):
             return self._mark(prices, time, oracle)
 
     def liquidations(self) -> pl.DataFrame:
@@ -272,7 +272,7 @@ class Engine:
         detect.detect(state, tick)
         tick.seconds["mark"] = between - start
         tick.seconds["detect"] = perf_counter() - between
-        bankrupt = int(tick.was_bankrupt.sum())
+        bankrupt = int(np.count_nonzero(tick.was_bankrupt))
         return Marked(tick.number, now, len(tick.accounts) - bankrupt, bankrupt)
 
     def _settle(self, executions: Any) -> None:
@@ -420,12 +420,12 @@ class Engine:
                 raise StageError(f"{self.symbols[i]} has no mark yet: call mark(prices) first")
 
     @contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Keep everything the block did, or nothing of it."""
+    def _whole(self, *, anew: bool = False) -> Iterator[None]:
+        """Keep everything the block did, or nothing; `anew` where it adds nothing to the tick in progress."""
         with self._lock, running_on(self._threads):
             state = self._state
             prices, saved = state.prices(), (self._time, self._number)
-            tick = None if self._tick is None else self._tick.copy()
+            tick = self._tick if self._tick is None or anew else self._tick.copy()
             doomed = None if self._doomed is None else self._doomed.copy()
             memories = [rule.memory for rule in self._rules]
             laws = self._fills_lawful, self._closed_at_zero
