@@ -88,7 +88,7 @@ class StageError(FastadlError, RuntimeError):
 
 
 class ForkError(FastadlError, RuntimeError):
-    """A forked child called what only its parent can run; start processes by spawn."""
+    """A process forked from one that had used the package tries to use it; start processes by spawn."""
 
 
 class ConservationError(FastadlError, RuntimeError):

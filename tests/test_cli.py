@@ -30,11 +30,16 @@ LISTS = [
 ]
 
 
+def besides_compiling(told: str) -> str:
+    """What is said on stderr, whether kernels had to be compiled or not."""
+    return "".join(line for line in told.splitlines(True) if not line.startswith("fastadl: compiling "))
+
+
 class Outcome:
     """Exit code and the two streams of a command."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
+        self.code, self.out, self.err = code, out, besides_compiling(err)
 
     def refused(self, *parts: str) -> bool:
         """Whether it ended as rule R70 wants a refusal: one line on stderr that holds all parts."""
@@ -333,7 +338,7 @@ def test_a_reader_that_leaves_early_is_no_error(scenario: Path) -> None:
     for arguments in (["docs"], ["run", str(scenario)], ["run", str(scenario), "--json"]):
         with process(*arguments) as started:
             started.stdout.close()
-            assert started.stderr.read() == ""
+            assert besides_compiling(started.stderr.read()) == ""
         assert started.returncode == 141
 
 
@@ -386,8 +391,73 @@ def test_an_interrupt_anywhere_is_one_line(
 def test_warmup_reports_every_kernel_and_what_it_took(fastadl_command: Any) -> None:
     done = fastadl_command("warmup")
     assert (done.code, done.err) == (0, "")
-    assert re.search(r"\d+ kernels from the cache, \d+ compiled in [\d.]+ s\n$", done.out)
-    assert fastadl_command("warmup").out == "0 kernels from the cache, 0 compiled in 0.0 s\n"
+    assert re.search(r"\n(no )?cache: .*\n\d+ kernels from the cache, \d+ compiled in [\d.]+ s\n$", done.out)
+    again = fastadl_command("warmup").out.splitlines()
+    assert again[1:] == ["0 kernels from the cache, 0 compiled in 0.0 s"]
+    found = json.loads(fastadl_command("warmup", "--json").out)
+    assert (found["kernels"], found["cached"], found["compiled"]) == ([], 0, 0)
+
+
+#: Compiles one kernel of the package, as the first run of a new version does.
+COLD = """
+import sys
+import numpy as np
+from fastadl import compilation
+from fastadl.kernels import wide
+from fastadl.report import compiling
+{change}
+def first(progress=None):
+    wide.muldiv(3, 4, 5)
+    {then}
+    return []
+compiling.warmup = first
+from fastadl.__main__ import main
+sys.argv = ["fastadl", *{arguments!r}]
+sys.exit(main())
+"""
+
+
+def cold(tmp_path: Path, *arguments: str, change: str = "", then: str = "pass") -> Any:
+    program = COLD.format(change=change, then=then, arguments=list(arguments))
+    environment = os.environ | {"FASTADL_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-W", "error", "-c", program]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.jit
+def test_warmup_tells_what_it_compiles_where_there_is_no_terminal(tmp_path: Path) -> None:
+    done = cold(tmp_path, "warmup", change="compiling._EVERY = 0.0")
+    assert done.returncode == 0, done.stderr
+    told = done.stderr.splitlines()
+    assert len(told) > 2
+    pattern = r"fastadl: compiling kernels \(once per version\): \d+ of 1\d\d ready, \d+ s, wide\.\w+"
+    assert all(re.fullmatch(pattern, line) for line in told)
+    ready = [int(line.split(": ")[2].split()[0]) for line in told]
+    assert ready == sorted(ready)
+    assert f"cache: {tmp_path / 'cache'}" in done.stdout
+
+
+@pytest.mark.jit
+def test_an_interrupted_warmup_keeps_what_it_compiled(tmp_path: Path) -> None:
+    done = cold(tmp_path, "warmup", then="raise KeyboardInterrupt")
+    assert done.returncode == 130
+    assert re.search(
+        r"interrupted; the \d+ kernels compiled so far are kept, the next warmup goes on", done.stderr
+    )
+    assert list((tmp_path / "cache").rglob("wide.muldiv*.nbc"))
+    assert "compiling" not in cold(tmp_path, "warmup").stderr
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("arguments", [("run",), ("stress", "--positions", "1000")], ids=str)
+def test_the_first_run_says_that_it_compiles(
+    tmp_path: Path, scenario: Path, arguments: tuple[str, ...]
+) -> None:
+    environment = os.environ | {"FASTADL_CACHE_DIR": str(tmp_path / "cache")}
+    with process(*arguments, *[str(scenario)] * (arguments == ("run",)), env=environment) as started:
+        told = started.stderr.readline()
+        started.terminate()
+    assert told.startswith("fastadl: compiling kernels (once per version): 0 compiled, 0 s, ")
 
 
 @pytest.mark.jit

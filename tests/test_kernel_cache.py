@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ class Copy:
 
     def write(self, name: str, source: str) -> None:
         (self.root / "fastadl" / "kernels" / f"{name}.py").write_text(source)
+
+    def start(self, program: str) -> subprocess.Popen[str]:
+        """A process that runs beside others."""
+        environment = os.environ | {"FASTADL_CACHE_DIR": str(self.cache), "PYTHONDONTWRITEBYTECODE": "1"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([sys.executable, "-c", program], cwd=self.root, env=environment, **pipes)
 
     def run(self, cache: str | None = None, program: str = PROGRAM) -> tuple[list[int], int]:
         """The answers of the kernels, and how many came from the cache."""
@@ -147,6 +154,55 @@ def test_a_damaged_cache_file_is_compiled_anew(copy: Copy, suffix: str) -> None:
         path.write_bytes(path.read_bytes()[:40])
     assert copy.run() == ([30, 1, 2, 3], 0)
     assert copy.run() == ([30, 1, 2, 3], 2)
+
+
+def test_two_processes_that_compile_the_same_kernel_do_not_mix_it_up(copy: Copy) -> None:
+    """One for integers, one for floats, each starting from the index the other one has not written yet."""
+    program = """
+import time, numpy as np
+from fastadl.kernels import _cache
+from fastadl.kernels.caller import caller, total
+load = _cache._Files._load_index
+def slow(self):
+    found = load(self)
+    time.sleep(0.2)
+    return found
+_cache._Files._load_index = slow
+values = np.arange(3, dtype=KIND)
+total(values)
+print(int(caller(values.dtype.type(2))), *map(int, values))
+"""
+    for _ in range(2):
+        both = [copy.start(program.replace("KIND", repr(kind))) for kind in ("int64", "float64")]
+        for process in both:
+            out, err = process.communicate()
+            assert process.returncode == 0, err
+            assert out.split() == ["30", "1", "2", "3"]
+    assert not list(copy.cache.rglob("*.tmp.*"))
+
+
+def test_old_folders_of_other_sources_are_removed(copy: Copy) -> None:
+    folders = [copy.cache / f"{number:020x}" for number in range(12)]
+    for age, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        (folder / "kernel.nbi").write_text("")
+        last = time.time() - 86_400 * (31 if age == 2 else age)
+        os.utime(folder, (last, last))
+    (copy.cache / "mine").mkdir()
+    copy.run()
+    left = {path.name for path in copy.cache.iterdir()}
+    gone = [age for age, folder in enumerate(folders) if folder.name not in left]
+    assert gone == [2, 9, 10, 11]
+    assert "mine" in left
+    assert len(left) == 8 + 2
+
+
+def test_other_compilers_and_settings_have_folders_of_their_own(copy: Copy) -> None:
+    program = "from fastadl.kernels import _cache; print(int(_cache.source_digest()[:8], 16), 0)"
+    change = "import numba; numba.__version__ = '0.0'\n"
+    assert copy.run(program=program) == copy.run(program=program) != copy.run(program=change + program)
+    change = "import numba; numba.config.BOUNDSCHECK = 1\n"
+    assert copy.run(program=program) != copy.run(program=change + program)
 
 
 def test_every_kernel_of_the_package_is_watched() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fastadl.contracts import Instrument, Kind, Tier
+from fastadl.engine.scoring import scoring
 from fastadl.kernels.account import GROSS, PROFIT, evaluate, exact_margin, exact_sum
 from fastadl.kernels.allocate import threshold
 from fastadl.kernels.bankruptcy import bankruptcy_values, net_hedges
@@ -43,6 +44,9 @@ from twins.books import Case, case
 from twins.fills import Queue, filled, same_fills
 from twins.ranking import context_of
 from twins.stages import same_split, same_takeover, work_of
+
+#: Stands where a score of one's own would.
+NONE = scoring("size").own
 
 FLAT = (Tier(Fraction(0), Fraction(1, 100), Fraction(0)),)
 #: One atom a lot at a mark of 1.
@@ -123,9 +127,9 @@ def test_a_candidate_scores_the_same_alone_and_among_thousands(count: int) -> No
     which = np.resize(np.arange(len(row)), count)
     context = context_of(MIXED)
     few, many, short = np.empty((len(FIELDS), len(row))), np.empty((len(FIELDS), count)), np.empty((3, count))
-    measure(0, 0, None, row, slot, context, few)
+    measure(0, 0, NONE, row, slot, context, few)
     for out in (many, short):
-        measure(0, 0, None, row[which], slot[which], context, out)
+        measure(0, 0, NONE, row[which], slot[which], context, out)
     np.testing.assert_array_equal(many, few[:, which])
     np.testing.assert_array_equal(short, few[:3, which])
 
@@ -174,7 +178,7 @@ def test_binance_scores_both_legs_of_a_hedge_alike() -> None:
 
     def score(name: str) -> None:
         number = SCORES.index(name)
-        measure(number, NEEDS[number], None, rows, np.zeros(2, np.int32), context, out)
+        measure(number, NEEDS[number], NONE, rows, np.zeros(2, np.int32), context, out)
 
     score("binance")
     equity, margin = 1000 + 150 + 10, (450 + 180) / 100
@@ -274,7 +278,7 @@ def test_a_book_without_accounts_passes_through_every_kernel() -> None:
     assert (start.tolist(), row.tolist()) == ([0], [])
     start, row, slot, _ = gather(rows, np.array([0, -1], np.int32), np.empty(0, np.bool_), blocks)
     assert (start.tolist(), row.tolist(), slot.tolist()) == ([0, 0], [], [])
-    measure(0, 0, None, row, slot, context_of(found), np.empty((len(FIELDS), 0)))
+    measure(0, 0, NONE, row, slot, context_of(found), np.empty((len(FIELDS), 0)))
     assert order(row, empty_int(), np.empty(0, np.int32)).tolist() == []
     assert select(empty_int(), np.empty(0, np.int32), empty_int(), 5).tolist() == []
     net_hedges(start[:1], row, none, rows, empty_int(), empty_int())

@@ -21,13 +21,12 @@ def mark(state: State, prices: Mapping[int, Fraction], oracle: Mapping[int, Frac
     """Replace marks and oracle prices; refuses, with nothing changed, what rule R1 or R20 does not allow."""
     unit = nearest_units(state.instruments, prices)
     old, marks = state.marks, state.marks.moved(prices, unit)
-    for i in np.flatnonzero(np.isnan(marks.price)):
-        raise InputError(
-            ("prices", state.instruments.symbols[i]), "missing", "the first tick marks every symbol"
-        )
-    state.check_values(marks)
     first = np.isnan(old.price)
-    if first.any():
+    never = np.count_nonzero(first) > 0
+    if never:
+        _refuse_missing(state, marks)
+    state.check_values(marks)
+    if never:
         fresh = {i: (price, u) for (i, price), u in zip(prices.items(), unit, strict=True) if first[i]}
         old = old.moved({i: price for i, (price, _) in fresh.items()}, [u for _, u in fresh.values()])
     told = {**state.told, **oracle}
@@ -37,10 +36,17 @@ def mark(state: State, prices: Mapping[int, Fraction], oracle: Mapping[int, Frac
     state.set_prices((marks, old, spoken, told))
 
 
+def _refuse_missing(state: State, marks: Marks) -> None:
+    for i in np.flatnonzero(np.isnan(marks.price)):
+        raise InputError(
+            ("prices", state.instruments.symbols[i]), "missing", "the first tick marks every symbol"
+        )
+
+
 def detect(state: State, tick: Tick) -> None:
     """Find liquidatable accounts, in order of work (rule R21)."""
     rows = state.book.rows
-    if (np.abs(state.marks.unit) > state.ceiling).any():
+    if np.count_nonzero(np.abs(state.marks.unit) > state.ceiling):
         state.fit()
     found = _suspects(state)
     if not len(found):
@@ -83,6 +89,8 @@ def _suspects(state: State) -> IntArray:
 
 def _weights(marks: Marks, state: State) -> Float64Array:
     """Unit value less first-tier margin, by leg (a lot owed needs margin too)."""
-    rate = state.margins.rate[state.margins.start[:-1]]
-    needed = rate * np.abs(marks.unit)
-    return np.stack([marks.unit - needed, marks.unit + needed], axis=1).ravel()
+    needed = state.first_rate * np.abs(marks.unit)
+    weights = np.empty(2 * len(needed))
+    np.subtract(marks.unit, needed, out=weights[::2])
+    np.add(marks.unit, needed, out=weights[1::2])
+    return weights

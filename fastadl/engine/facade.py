@@ -27,6 +27,7 @@ from fastadl.engine.spread import spread
 from fastadl.engine.standing import Standings
 from fastadl.engine.state import FUND, State, held_instruments
 from fastadl.errors import InputError, StageError
+from fastadl.kernels._threads import refuse_fork
 from fastadl.policy import AdlPolicy, Liquidity
 from fastadl.schema import Float64Array, Int64Array
 
@@ -62,8 +63,8 @@ class Engine:
     -----
     Every call either finishes or leaves the engine as it was. One lock per engine: calls from several threads
     wait for each other, and a reader sees the last finished call. Engines run beside each other in several
-    threads; under numba's ``workqueue`` layer their kernels take turns. A child process forked after kernels
-    ran is refused with `ForkError` where OpenMP cannot go on: start processes by spawn.
+    threads; under numba's ``workqueue`` layer their kernels take turns. A child process forked after its
+    parent used the package is refused with `ForkError`: start processes by spawn.
 
     Examples
     --------
@@ -88,6 +89,7 @@ class Engine:
     ) -> None:
         if incremental:
             raise InputError(("incremental",), incremental, "leave it out; every mark is a full pass")
+        refuse_fork()
         self.policy = AdlPolicy.of(policy)
         for symbol, _ in self.policy.betas or ():
             book.instruments.lookup(symbol, ("policy", "betas", symbol))
@@ -147,7 +149,7 @@ class Engine:
 
     def mark(self, prices: Any, time: int | None = None, oracle: Any = None) -> Marked:
         """Set new marks and find the accounts that fell below (rules R20, R21, R85). Begins a tick."""
-        with self._whole():
+        with self._whole(anew=True):
             return self._mark(prices, time, oracle)
 
     def liquidations(self) -> pl.DataFrame:
@@ -271,7 +273,7 @@ class Engine:
         detect.detect(state, tick)
         tick.seconds["mark"] = between - start
         tick.seconds["detect"] = perf_counter() - between
-        bankrupt = int(tick.was_bankrupt.sum())
+        bankrupt = int(np.count_nonzero(tick.was_bankrupt))
         return Marked(tick.number, now, len(tick.accounts) - bankrupt, bankrupt)
 
     def _settle(self, executions: Any) -> None:
@@ -459,12 +461,12 @@ class Engine:
                 raise StageError(f"{self.symbols[i]} has no mark yet: call mark(prices) first")
 
     @contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Keep everything the block did, or nothing of it."""
+    def _whole(self, *, anew: bool = False) -> Iterator[None]:
+        """Keep everything the block did, or nothing; `anew` where it adds nothing to the tick in progress."""
         with self._lock, running_on(self._threads):
             state = self._state
             prices, saved = state.prices(), (self._time, self._number)
-            tick = None if self._tick is None else self._tick.copy()
+            tick = self._tick if self._tick is None or anew else self._tick.copy()
             doomed = None if self._doomed is None else self._doomed.copy()
             memories = [rule.memory for rule in self._rules]
             laws = self._fills_lawful, self._closed_at_zero

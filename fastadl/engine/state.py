@@ -70,6 +70,7 @@ class State:
         self.previous = self.oracle = self.marks
         self.told: dict[int, Fraction] = {}
         self.margins = margins(book.instruments)
+        self.first_rate: Float64Array = self.margins.rate[self.margins.start[:-1]]
         self.one: Float64Array = np.array([10.0**item.decimals for item in book.instruments])
         self.inverse: BoolArray = book.instruments.inverse
         self.reserve_cash = np.zeros((2, len(book.instruments.currencies)), np.int64)
@@ -306,7 +307,7 @@ class State:
     def reserve_equity(self, who: int, currency: int) -> Fraction:
         """Equity of the fund or the market account at mark, exactly, in atoms."""
         lots, entry = self.book.reserve_lots[who], self.book.reserve_entry[who]
-        if not (lots.any() or entry.any()):
+        if not np.count_nonzero(lots) and not np.count_nonzero(entry):
             return Fraction(int(self.reserve_cash[who, currency]))
         held = np.flatnonzero(((lots != 0) | (entry != 0)) & (self.instruments.currency == currency))
         units = self.marks.units
@@ -318,8 +319,8 @@ class State:
 
     def check_values(self, marks: Marks, what: str = "prices") -> None:
         """Refuse marks at which a row would be worth more than 2^62 atoms (rule R1)."""
-        worth = self.most_lots * np.abs(marks.unit)
-        for i in np.flatnonzero(worth > 0.999 * SUM_BOUND):
+        beyond = self.most_lots * np.abs(marks.unit) > 0.999 * SUM_BOUND
+        for i in np.flatnonzero(beyond) if np.count_nonzero(beyond) else ():
             self.most_lots[i] = _most_lots(self.book)[i]
             if int(self.most_lots[i]) * abs(marks.units[i]) > SUM_BOUND:
                 raise BoundsError(

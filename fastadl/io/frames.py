@@ -15,6 +15,7 @@ from fastadl.io.accounts import MARGIN_MODES, read_accounts
 from fastadl.io.instruments import instrument_frame, read_instruments
 from fastadl.io.positions import read_positions
 from fastadl.io.table import Table
+from fastadl.kernels._threads import refuse_fork
 from fastadl.schema import RESERVED, SUM_BOUND, AccountColumns, Int64Array, IntArray, PositionColumns
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ def tables(
     ------
     InputError
         At the first bad row of the first bad table.
+    ForkError
+        In a child forked after its parent used the package.
     MemoryLimitError
         If the book does not fit the memory that is free.
     """
+    refuse_fork()
     listed = read_instruments(instruments, currency, decimals)
     people = Table("accounts", accounts)
     _check_memory(0, people.height)

@@ -40,7 +40,10 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
         return super().get_call_template(plain, {key: unliteral(each) for key, each in kws.items()})
 
     def __call__(self, *arguments: Any) -> Any:
-        if _threads.free or not self.threaded:
+        if _threads.free:
+            return super().__call__(*arguments)
+        if not self.threaded:
+            _threads.begin()
             return super().__call__(*arguments)
         with _threads.turn():
             return super().__call__(*arguments)

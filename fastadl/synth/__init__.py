@@ -12,6 +12,7 @@ from fastadl import memory
 from fastadl.book import Book
 from fastadl.contracts import Instrument, Instruments
 from fastadl.errors import InputError
+from fastadl.kernels._threads import refuse_fork
 from fastadl.schema import (
     ROW_BOUND,
     SUM_BOUND,
@@ -75,6 +76,7 @@ def book(
     >>> len(book.accounts), len(book)
     (400, 1000)
     """
+    refuse_fork()
     laws = laws_of(shape)
     whole("accounts", accounts, 1, 1 << 31)
     whole("seed", seed, 0, 1 << 128)
