@@ -93,6 +93,7 @@ def warmup(progress: Callable[[Progress], object] | None = None) -> list[Kernel]
         Book.from_frames(*book.to_frames())
         for policy in _policies():
             _run(book, policy)
+        _stand(book)
     loaded = [Kernel(name, 0.0, True) for name, loads in _loads().items() if loads > before.get(name, 0)]
     return sorted([*compiled, *loaded], key=lambda kernel: kernel.name)
 
@@ -200,6 +201,14 @@ def _frames(number: Callable[[int], Any]) -> tuple[dict[str, Any], dict[str, Any
     return instruments, accounts, positions
 
 
+def _stand(book: Book) -> None:
+    """Lights and percentiles of a book of one tier, at an array of prices."""
+    instruments, accounts, positions = book.to_frames()
+    engine = Engine(Book.from_frames(instruments, accounts.drop("adl_tier"), positions))
+    engine.mark(engine.marks)
+    engine.lights(), engine.percentiles()
+
+
 def _run(book: Book, policy: AdlPolicy) -> None:
     """A fall and a rise, with and without an order book; the stages by `tick` and one by one."""
     liquidity = Liquidity(depth={"A": "1.5", "B": "1"}, slippage="0.01", fee="0.001", surplus="fund")
@@ -209,7 +218,6 @@ def _run(book: Book, policy: AdlPolicy) -> None:
         for price in ("90", "140", "100"):
             engine.tick({"A": price, "B": price})
         engine.rank("A", side="short")
-        engine.lights(), engine.percentiles()
         engine.equity(), engine.maintenance_margin(), engine.check()
     engine = Engine(book, policy=policy)
     engine.mark({"A": "90"})

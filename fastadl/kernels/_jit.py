@@ -64,12 +64,13 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
 
 
 def _compile(function: F, **options: Any) -> F:
-    if function.__name__.startswith("_"):  # called by kernels only
+    helper = function.__name__.startswith("_")  # called by kernels only, whose files on disk contain it
+    if helper:
         options["no_cpython_wrapper"] = True
     dispatcher = numba.njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, **options)(function)
     if not numba.config.DISABLE_JIT:
         dispatcher.__class__ = _Dispatcher
-    if hasattr(dispatcher, "enable_caching") and cache_directory() is not None:
+    if hasattr(dispatcher, "enable_caching") and not helper and cache_directory() is not None:
         dispatcher._cache = KernelCache(function)
     compiled[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] = dispatcher
     return dispatcher
