@@ -13,6 +13,7 @@ from numba.core import event
 
 from fastadl.book import Book
 from fastadl.engine import Engine
+from fastadl.engine.settings import running_on
 from fastadl.kernels import _jit
 from fastadl.policy import CHOICES, AdlPolicy, Fund, Liquidity, score
 from fastadl.policy.choices import alone
@@ -88,7 +89,7 @@ def warmup(progress: Callable[[Progress], object] | None = None) -> list[Kernel]
     []
     """
     before = _loads()
-    with watching(progress) as compiled:
+    with watching(progress) as compiled, running_on(1):  # on a busy machine threads would wait for each other
         book, *_ = (Book.from_frames(*_frames(number)) for number in (str, int, float))
         Book.from_frames(*book.to_frames())
         for policy in _policies():
@@ -124,10 +125,10 @@ class _Listener(event.Listener):  # type: ignore[misc]
 
     def on_end(self, compilation: Any) -> None:
         whole = time.perf_counter() - self._started.pop()
-        own = whole - self._inside.pop()
-        if self._inside:
-            self._inside[-1] += whole
-        name = self._name(compilation)
+        inside = self._inside.pop()
+        own, name = whole - inside, self._name(compilation)
+        if self._inside:  # what numba compiles of its own counts for the kernel that asked for it
+            self._inside[-1] += inside if name is None else whole
         if name is not None:
             self.compiled.append(Kernel(name, own, False))
             self._tell(name, self.compiled[-1])

@@ -391,7 +391,9 @@ def test_an_interrupt_anywhere_is_one_line(
 def test_warmup_reports_every_kernel_and_what_it_took(fastadl_command: Any) -> None:
     done = fastadl_command("warmup")
     assert (done.code, done.err) == (0, "")
-    assert re.search(r"(^|\n)(no )?cache: .*\n\d+ kernels from the cache, \d+ compiled in [\d.]+ s\n$", done.out)
+    assert re.search(
+        r"(^|\n)(no )?cache: .*\n\d+ kernels from the cache, \d+ compiled in [\d.]+ s\n$", done.out
+    )
     again = fastadl_command("warmup").out.splitlines()
     assert again[1:] == ["0 kernels from the cache, 0 compiled in 0.0 s"]
     found = json.loads(fastadl_command("warmup", "--json").out)
