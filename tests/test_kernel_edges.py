@@ -32,7 +32,7 @@ from fastadl.kernels.guard import BELOW_ZERO, UNCUT, allowed
 from fastadl.kernels.layout import expand, gather
 from fastadl.kernels.levels import level_shares
 from fastadl.kernels.mark import guard_blocks, guard_slots, scan
-from fastadl.kernels.measure import FIELDS, measure
+from fastadl.kernels.measure import FIELDS, ONE_BY_ONE, measure
 from fastadl.kernels.money import close_rows
 from fastadl.kernels.rank import keys, order, select
 from fastadl.kernels.scores import NEEDS, SCORES
@@ -127,9 +127,9 @@ def test_a_candidate_scores_the_same_alone_and_among_thousands(count: int) -> No
     which = np.resize(np.arange(len(row)), count)
     context = context_of(MIXED)
     few, many, short = np.empty((len(FIELDS), len(row))), np.empty((len(FIELDS), count)), np.empty((3, count))
-    measure(0, 0, NONE, row, slot, context, few)
+    measure(0, 0, NONE, row, slot, *ONE_BY_ONE, context, few)
     for out in (many, short):
-        measure(0, 0, NONE, row[which], slot[which], context, out)
+        measure(0, 0, NONE, row[which], slot[which], *ONE_BY_ONE, context, out)
     np.testing.assert_array_equal(many, few[:, which])
     np.testing.assert_array_equal(short, few[:3, which])
 
@@ -178,7 +178,7 @@ def test_binance_scores_both_legs_of_a_hedge_alike() -> None:
 
     def score(name: str) -> None:
         number = SCORES.index(name)
-        measure(number, NEEDS[number], NONE, rows, np.zeros(2, np.int32), context, out)
+        measure(number, NEEDS[number], NONE, rows, np.zeros(2, np.int32), *ONE_BY_ONE, context, out)
 
     score("binance")
     equity, margin = 1000 + 150 + 10, (450 + 180) / 100
@@ -278,7 +278,7 @@ def test_a_book_without_accounts_passes_through_every_kernel() -> None:
     assert (start.tolist(), row.tolist()) == ([0], [])
     start, row, slot, _ = gather(rows, np.array([0, -1], np.int32), np.empty(0, np.bool_), blocks)
     assert (start.tolist(), row.tolist(), slot.tolist()) == ([0, 0], [], [])
-    measure(0, 0, NONE, row, slot, context_of(found), np.empty((len(FIELDS), 0)))
+    measure(0, 0, NONE, row, slot, *ONE_BY_ONE, context_of(found), np.empty((len(FIELDS), 0)))
     assert order(row, empty_int(), np.empty(0, np.int32)).tolist() == []
     assert select(empty_int(), np.empty(0, np.int32), empty_int(), 5).tolist() == []
     net_hedges(start[:1], row, none, rows, empty_int(), empty_int())

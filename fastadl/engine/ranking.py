@@ -12,7 +12,7 @@ from fastadl.engine.scoring import scoring
 from fastadl.engine.state import State
 from fastadl.errors import PolicyError
 from fastadl.kernels.layout import gather
-from fastadl.kernels.measure import FIELDS, Context, describe, measure, measure_all, neutral
+from fastadl.kernels.measure import FIELDS, ONE_BY_ONE, Context, describe, measure, neutral
 from fastadl.kernels.rank import keys, order, repeated, select
 from fastadl.policy import AdlPolicy, OwnScore
 from fastadl.schema import SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
@@ -152,11 +152,8 @@ def candidates(
     parts = np.empty((len(FIELDS) if detail else 3, len(row)))
     context = context_of(state, policy, number)
     first = scoring(policy.score)
-    how = first.number, first.needs, first.own
-    if len(row) < len(book.rows.cash) // 4:
-        measure(*how, row, slot, context, parts)
-    else:
-        measure_all(*how, row, slot, span, state.blocks, context, parts)
+    where = ONE_BY_ONE if len(row) < len(book.rows.cash) // 4 else (span, state.blocks)
+    measure(first.number, first.needs, first.own, row, slot, *where, context, parts)
     lots, tie, tier = np.empty(len(row), np.int64), np.empty(len(row), np.int32), np.empty(len(row), np.uint8)
     describe(row, slot, span, book.rows, book.rank, book.adl_tier, lots, tie, tier)
     able = _able(state, slot, parts)
@@ -251,7 +248,7 @@ def _turns(
     for score in reversed(policy.then):
         further = scoring(score)
         parts = np.empty((3, len(among)))
-        measure(further.number, further.needs, further.own, row, slot, context, parts)
+        measure(further.number, further.needs, further.own, row, slot, *ONE_BY_ONE, context, parts)
         ranked = order(np.arange(len(among)), _keys(state, score, parts[0], slot, tie), turn)
         turn = np.empty(len(among), np.int32)
         turn[ranked] = np.arange(len(among), dtype=np.int32)

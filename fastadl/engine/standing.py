@@ -15,7 +15,7 @@ from fastadl.engine.scoring import scoring
 from fastadl.engine.state import State, held_legs, places
 from fastadl.errors import InputError
 from fastadl.kernels.lights import Members, cell_lights, group_rows, light_rows, settle, unsettled_rows
-from fastadl.kernels.measure import Context, measure
+from fastadl.kernels.measure import ONE_BY_ONE, Context, measure
 from fastadl.kernels.standing import MAGNITUDE, Cells, Standing, place_rows, stand
 from fastadl.policy import AdlPolicy
 from fastadl.schema import BoolArray, Float64Array, IntArray
@@ -198,7 +198,7 @@ def _scores(policy: AdlPolicy, row: IntArray, context: Context) -> Float64Array:
     width = np.diff(context.group_slot)[group]
     slot = context.group_slot[group] + (row - context.group_row[group]) % width
     parts = np.empty((3, len(row)))
-    measure(how.number, how.needs, how.own, row, slot.astype(np.int32), context, parts)
+    measure(how.number, how.needs, how.own, row, slot.astype(np.int32), *ONE_BY_ONE, context, parts)
     return parts[0].copy()
 
 

@@ -12,7 +12,7 @@ from fastadl.kernels.layout import locate
 from fastadl.kernels.mark import margin
 from fastadl.kernels.scores import COSTLY, LINES, columns
 
-__all__ = ["FIELDS", "Context", "describe", "measure", "measure_all", "neutral"]
+__all__ = ["FIELDS", "ONE_BY_ONE", "Context", "describe", "measure", "neutral"]
 
 _EPSILON = 2.0**-53
 _CHUNK = 512
@@ -31,6 +31,10 @@ _PLACE, _GIVEN = LINES["place"], LINES["given"]
 
 #: Rows of the table that `measure` fills.
 FIELDS = ("score", "equity", "error", "profit", "value", "row_margin", "margin", "gross")
+
+
+#: In place of `span` and `blocks` of `measure`.
+ONE_BY_ONE = np.empty((2, 0, 0), np.int64), np.empty((0, 3), np.int64)
 
 
 class Context(NamedTuple):
@@ -175,8 +179,22 @@ def _measure_chunk(first, last, number, needs, own, row, slot, context, out):
     _measure(first, last, number, needs, own, row, slot, first, table, figures, context, out)
 
 
+@kernel
+def _measure_block(b, number, needs, own, row, slot, span, blocks, context, out):
+    with_margin = out.shape[0] > 3 or needs & NEEDS_MARGIN != 0
+    first = blocks[b, 1]
+    table = np.empty((blocks[b, 2] - first, 4))
+    figures = np.empty((_LINES, _CHUNK))
+    slots = np.arange(first, blocks[b, 2])
+    _accounts(0, slots.shape[0], slots, context, with_margin, table)
+    for w in range(span.shape[2]):
+        for begin in range(span[0, b, w], span[1, b, w], _CHUNK):
+            end = min(begin + _CHUNK, span[1, b, w])
+            _measure(begin, end, number, needs, own, row, slot, -1 - first, table, figures, context, out)
+
+
 @parallel
-def measure(number, needs, own, row, slot, context, out):
+def measure(number, needs, own, row, slot, span, blocks, context, out):
     """Score and its parts of each candidate row (rules R6, R46, R82, R97).
 
     Parameters
@@ -189,42 +207,26 @@ def measure(number, needs, own, row, slot, context, out):
         A function from outside, or what stands for none.
     row, slot : int64, int32 (n)
         Candidate rows and their accounts.
+    span : int64 (2, blocks, legs)
+        As `fastadl.kernels.layout.gather` gives it with `row` and `slot`.
+    blocks : int64 (blocks, 3)
+        Every account of them is looked at once. With `ONE_BY_ONE` in place of the two only the accounts of
+        the candidates are, each as often as it occurs.
     context : Context
     out : float64 (3, n) or (8, n)
         Written, one line per name in `FIELDS`; ``error`` bounds the error of equity, a closed row scores 0.
     """
     n = row.shape[0]
-    if n <= _CHUNK:
+    chunks = (n + _CHUNK - 1) // _CHUNK if blocks.shape[0] == 0 else 0
+    if chunks == 1:
         _measure_chunk(0, n, number, needs, own, row, slot, context, out)
         return
-    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
-        first, last = chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)
-        _measure_chunk(first, last, number, needs, own, row, slot, context, out)
-
-
-@parallel
-def measure_all(number, needs, own, row, slot, span, blocks, context, out):
-    """As `measure`, for so many rows that every account is looked at once, block by block.
-
-    Parameters
-    ----------
-    span : int64 (2, blocks, legs)
-        As `fastadl.kernels.layout.gather` gives it with `row` and `slot`.
-    blocks : int64 (blocks, 3)
-    number, needs, own, row, slot, context, out : as in `measure`
-    """
-    with_margin = out.shape[0] > 3 or needs & NEEDS_MARGIN != 0
-    for b in prange(blocks.shape[0]):
-        first = blocks[b, 1]
-        table = np.empty((blocks[b, 2] - first, 4))
-        figures = np.empty((_LINES, _CHUNK))
-        slots = np.arange(first, blocks[b, 2])
-        _accounts(0, slots.shape[0], slots, context, with_margin, table)
-        for w in range(span.shape[2]):
-            for begin in range(span[0, b, w], span[1, b, w], _CHUNK):
-                end = min(begin + _CHUNK, span[1, b, w])
-                origin = -1 - first
-                _measure(begin, end, number, needs, own, row, slot, origin, table, figures, context, out)
+    for job in prange(chunks + blocks.shape[0]):
+        if chunks > 0:
+            first, last = job * _CHUNK, min(n, (job + 1) * _CHUNK)
+            _measure_chunk(first, last, number, needs, own, row, slot, context, out)
+        else:
+            _measure_block(job, number, needs, own, row, slot, span, blocks, context, out)
 
 
 @parallel

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastadl.engine.scoring import scoring
 from fastadl.kernels.layout import gather
-from fastadl.kernels.measure import FIELDS, Context
+from fastadl.kernels.measure import FIELDS, ONE_BY_ONE, Context
 from fastadl.kernels.scores import COSTLY, LINES, NEEDS, SCORES, Candidate
 from fastadl.reference import account, layout, measure, rank, scores
 from twins.books import Case, cases
@@ -84,30 +84,18 @@ def gathered(found: Case, size: int) -> tuple[Any, ...]:
 
 
 def same_measure(kernel: Any, twin: Any, arguments: Any) -> None:
-    """Bit-equal, zeros of one sign, and equity within its bound."""
-    number, every, found = arguments
-    pairs = [(at, slot) for slot in found.slots.tolist() for at in layout.places(found.rows, slot)]
-    row, slot = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
-    out = np.empty((len(FIELDS), len(pairs)))
-    kernel(
-        number,
-        needs(number, every),
-        scoring(SCORES[number]).own,
-        row,
-        slot.astype(np.int32),
-        context_of(found),
-        out,
-    )
-    agree_on_scores(out, pairs, twin, number, found)
-
-
-def same_measure_all(kernel: Any, twin: Any, arguments: Any) -> None:
-    """The same, block by block."""
+    """Bit-equal, zeros of one sign, and equity within its bound; one by one or by blocks of a size."""
     number, every, found, size = arguments
-    _, row, slot, span = gathered(found, size)
+    if size:
+        _, row, slot, span = gathered(found, size)
+        where = span, found.blocks(size)
+    else:
+        pairs = [(at, slot) for slot in found.slots.tolist() for at in layout.places(found.rows, slot)]
+        row, slot = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
+        where = ONE_BY_ONE
     out = np.empty((len(FIELDS), len(row)))
-    inputs = row, slot, span, found.blocks(size), context_of(found)
-    kernel(number, needs(number, every), scoring(SCORES[number]).own, *inputs, out)
+    own = scoring(SCORES[number]).own
+    kernel(number, needs(number, every), own, row, slot.astype(np.int32), *where, context_of(found), out)
     agree_on_scores(out, list(zip(row.tolist(), slot.tolist(), strict=True)), twin, number, found)
 
 
@@ -173,14 +161,13 @@ PAIRS = {
     **{f"scores.{name}": _score(name) for name in single},
     "scores.columns": Pair(scores.score, st.tuples(numbers(), st.lists(candidates)), same_columns),
     "scores.mix": Pair(scores.mix, st.tuples(st.integers(-(1 << 63), (1 << 63) - 1)), same_mix),
-    "measure.measure_all": Pair(
-        measure.measure, st.tuples(numbers(), st.booleans(), cases(), st.integers(1, 3)), same_measure_all
-    ),
     "measure.max_leverage": Pair(measure.max_leverage, st.tuples(notionals, cases(least=1)), same_leverage),
     "measure.describe": Pair(
         measure.describe, st.tuples(cases(), st.integers(1, 3), st.integers(0, 99)), same_description
     ),
-    "measure.measure": Pair(measure.measure, st.tuples(numbers(), st.booleans(), cases()), same_measure),
+    "measure.measure": Pair(
+        measure.measure, st.tuples(numbers(), st.booleans(), cases(), st.integers(0, 3)), same_measure
+    ),
     "measure.neutral": Pair(
         measure.neutral,
         st.tuples(
