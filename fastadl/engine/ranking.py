@@ -152,7 +152,9 @@ def candidates(
     parts = np.empty((len(FIELDS) if detail else 3, len(row)))
     context = context_of(state, policy, number)
     first = scoring(policy.score)
-    where = ONE_BY_ONE if len(row) < len(book.rows.cash) // 4 else (span, state.blocks)
+    where: tuple[Int64Array, Int64Array] = (
+        ONE_BY_ONE if len(row) < len(book.rows.cash) // 4 else (span, state.blocks)
+    )
     measure(first.number, first.needs, first.own, row, slot, *where, context, parts)
     lots, tie, tier = np.empty(len(row), np.int64), np.empty(len(row), np.int32), np.empty(len(row), np.uint8)
     describe(row, slot, span, book.rows, book.rank, book.adl_tier, lots, tie, tier)
