@@ -82,9 +82,9 @@ def kernel(function: F) -> F:
 
 
 def dividing(function: F) -> F:
-    """Compile a serial kernel that may divide by zero; where nothing is compiled NumPy shall not warn."""
+    """Compile a serial kernel that may divide by next to nothing; uncompiled, NumPy shall not warn of it."""
     if numba.config.DISABLE_JIT:
-        function = np.errstate(divide="ignore", invalid="ignore")(function)
+        function = np.errstate(divide="ignore", invalid="ignore", over="ignore")(function)
     return _compile(function)
 
 
