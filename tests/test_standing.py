@@ -146,6 +146,22 @@ def test_a_score_of_ones_own(engine: fa.Engine) -> None:
     np.testing.assert_array_equal(ours.lights().values, built_in.lights().values)
 
 
+@pytest.mark.parametrize("score", ["okx", "binance"])
+def test_a_closed_row_needs_no_margin(score: str) -> None:
+    """Not even where a negative deduction asks margin of a row worth nothing."""
+    rows = [("a", "X", 10), ("b", "X", 10), ("c", "X", -20), ("a", "Y", 5), ("c", "Y", -5)]
+    instruments, *others = book_of(rows, {"a": "1100", "b": "1000", "c": "9000"}, "XY").to_frames()
+    tiers = [[{"min_notional": "0", "maintenance_rate": "0.005", "deduction": "-5"}]] * 2
+    book = fa.Book.from_frames(
+        {**instruments.drop("tiers").to_dict(as_series=False), "tiers": tiers}, *others
+    )
+    engine = fa.Engine(book, policy={"score": score})
+    engine.mark([102.0, 100.0])
+    engine.deleverage_account("a", "Y", price="mark")
+    longs = engine.percentiles().frame().filter(symbol="X", side="long").sort("percentile")
+    assert longs["account"].to_list() == engine.rank("X", "long")["account"].to_list()
+
+
 def test_given_tiers_come_one_after_the_other() -> None:
     book = book_of([("a", "X", 10), ("b", "X", 10), ("s", "X", -20)], {"a": "1000", "b": "2000", "s": "9999"})
     frames = book.to_frames()

@@ -109,7 +109,8 @@ def _value_accounts(first, n, g, with_margin, unit, context, figures):
             error[i] += abs(profit[i])
         if with_margin:
             for i in range(n):
-                needed[i] += margin(abs(value[i]), context.leg[at + i] >> 1, context)
+                if lots[i] != 0.0:
+                    needed[i] += margin(abs(value[i]), context.leg[at + i] >> 1, context)
         at += width
     rounding = _EPSILON * (16.0 + 8.0 * context.group_rows[g])
     for i in range(n):
