@@ -141,6 +141,20 @@ def test_a_cache_that_cannot_be_made_is_done_without(copy: Copy) -> None:
     assert copy.run(str(copy.root / "file" / "below")) == ([30, 1, 2, 3], 0)
 
 
+def test_a_cache_that_cannot_be_written_is_still_read(copy: Copy) -> None:
+    """As one that came with a container's image, owned by somebody else."""
+    copy.run()
+    refuse = """
+import os
+def refused(*_, **__):
+    raise PermissionError("read only")
+os.utime = refused
+access = os.access
+os.access = lambda path, mode: not mode & os.W_OK and access(path, mode)
+"""
+    assert copy.run(program=refuse + PROGRAM) == ([30, 1, 2, 3], 2)
+
+
 def test_an_empty_name_turns_the_cache_off(copy: Copy) -> None:
     assert copy.run("") == ([30, 1, 2, 3], 0)
     assert copy.run("") == ([30, 1, 2, 3], 0)

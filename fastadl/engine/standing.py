@@ -28,8 +28,8 @@ _ALL_CELLS, _FEWEST, _MOST = 1 << 20, 16, 512
 _SHIFT = 47
 #: Scores that the range of the cells is chosen by.
 _SAMPLE = 4096
-#: Rows in a chunk, and most parts that lots are added up in.
-_CHUNK, _PARTS = 1 << 16, 16
+#: Rows in a chunk, and most cells of all parts that lots are added up in.
+_CHUNK, _COUNTERS = 1 << 16, 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +140,11 @@ def _by_cells(
     context = context_of(state, policy, number)
     how = scoring(policy.score)
     cells = _cells(state, policy, context)
+    parts = min(numba.get_num_threads(), max(_COUNTERS // cells.nowhere, 1))
     standing = Standing(
         score=np.empty(len(rows.lots)),
         place=np.empty(len(rows.lots), np.int32),
-        found=np.zeros((min(numba.get_num_threads(), _PARTS), cells.nowhere + 1), np.int64),
+        found=np.zeros((parts, cells.nowhere + 1), np.int64),
         near=np.empty(len(rows.cash), np.int32),
         near_count=np.empty(len(state.blocks), np.int64),
     )

@@ -50,7 +50,7 @@ def source_digest() -> str:
 
 @functools.cache
 def cache_directory() -> Path | None:
-    """Folder of compiled kernels, or None where none can be written."""
+    """Folder of compiled kernels, or None where there is none; one that cannot be written is still read."""
     given = os.environ.get("FASTADL_CACHE_DIR")
     if given == "":
         return None
@@ -61,10 +61,11 @@ def cache_directory() -> Path | None:
         if not folder.exists():
             folder.mkdir(parents=True, exist_ok=True)
             _prune(root, folder)
-        os.utime(folder)  # its last use
     except (OSError, RuntimeError):  # RuntimeError: a user without a home
         return None
-    return folder if os.access(folder, os.W_OK) else None
+    with contextlib.suppress(OSError):
+        os.utime(folder)  # its last use
+    return folder if os.access(folder, os.R_OK) else None
 
 
 def _prune(root: Path, used: Path) -> None:
