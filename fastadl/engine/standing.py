@@ -14,7 +14,7 @@ from fastadl.engine.ranking import candidates, context_of
 from fastadl.engine.scoring import scoring
 from fastadl.engine.state import State, held_legs, places
 from fastadl.errors import InputError
-from fastadl.kernels.lights import Members, cell_lights, group_rows, light_rows, settle, unsettled_rows
+from fastadl.kernels.lights import Groups, cell_lights, gather, settle
 from fastadl.kernels.measure import ONE_BY_ONE, Context, measure
 from fastadl.kernels.standing import MAGNITUDE, Cells, Standing, place_rows, stand
 from fastadl.policy import AdlPolicy
@@ -28,8 +28,10 @@ _ALL_CELLS, _FEWEST, _MOST = 1 << 20, 16, 512
 _SHIFT = 47
 #: Scores that the range of the cells is chosen by.
 _SAMPLE = 4096
-#: Rows in a chunk, and most cells of all parts that lots are added up in.
-_CHUNK, _COUNTERS = 1 << 16, 1 << 24
+#: Most cells of all parts that lots are added up in.
+_COUNTERS = 1 << 24
+#: Rows that are sorted together for percentiles: what is worked out for them stays in the second-level cache.
+_TOGETHER = 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def _by_cells(
     standing = Standing(
         score=np.empty(len(rows.lots)),
         place=np.empty(len(rows.lots), np.int32),
-        found=np.zeros((parts, cells.nowhere + 1), np.int64),
+        found=np.zeros((parts, cells.nowhere + 1, 2), np.int64),
         near=np.empty(len(rows.cash), np.int32),
         near_count=np.empty(len(state.blocks), np.int64),
     )
@@ -152,24 +154,21 @@ def _by_cells(
     stand(how.number, how.needs, how.own, by_count, unit, cells, state.blocks, context, standing)
     _admit_near(state, policy, context, cells, by_count, standing)
 
-    found = standing.found.sum(axis=0)[:-1].reshape(legs, -1)
-    total, before = np.empty(legs, np.int64), np.empty(found.size, np.int64)
-    colour, group = np.empty(found.size + 1, np.uint8), np.empty(found.size, np.int32)
-    groups = cell_lights(found, len(share) > 0, total, before, colour, group)
-    out = light if len(light) else np.empty(len(share), np.uint8)
-    count = np.empty(-(-len(rows.lots) // _CHUNK), np.int64)
-    light_rows(standing.place, colour, out, count)
-    row = np.empty(count.sum(), np.int32)
-    unsettled_rows(out, count, row)
-    members = Members(
-        start=np.empty(groups + 1, np.int64),
-        row=np.empty(len(row), np.int32),
-        key=np.empty(len(row), np.int64),
-        lots=np.empty(len(row), np.int64),
+    together = _TOGETHER if len(share) else 0
+    room = 4 * legs if len(light) else min(2 * legs + 2 * len(rows.lots) // _TOGETHER, cells.nowhere)
+    groups = Groups(
+        light=np.empty(cells.nowhere + 1, np.uint8),
+        group=np.empty(cells.nowhere, np.int32),
+        start=np.empty(room + 1, np.int64),
+        before=np.empty(room, np.int64),
+        cursor=np.empty((parts, room), np.int64),
     )
-    cursor = np.zeros((len(standing.found), groups), np.int64)
-    group_rows(row, group, standing, rows.lots, by_count, cursor, members)
-    settle(members, before, total, context, light, share)
+    total = np.empty(legs, np.int64)
+    many = cell_lights(standing.found, together, total, groups)
+    count = int(groups.start[many])
+    members = np.empty(3 * count, np.int64)
+    gather(groups, state.blocks, standing, by_count, context, members, light)
+    settle(many, members, groups, total, context, light, share)
 
 
 def _cells(state: State, policy: AdlPolicy, context: Context) -> Cells:
@@ -222,4 +221,13 @@ def _admit_near(
     place_rows(scores, state.book.rows.leg[row], cells, place)
     standing.score[row], standing.place[row] = scores, place
     lots: Any = 1 if by_count else np.abs(state.book.rows.lots[row]).astype(np.int64)
-    np.add.at(standing.found[0], place, lots)
+    index = _part_of(state, row, len(standing.found)) * standing.found.shape[1] + place
+    np.add.at(standing.found.reshape(-1, 2)[:, 0], index, lots)
+    np.add.at(standing.found.reshape(-1, 2)[:, 1], index, 1)
+
+
+def _part_of(state: State, row: IntArray, parts: int) -> IntArray:
+    """Which part of the blocks rows are in."""
+    blocks, rows = state.blocks, state.book.rows
+    first = blocks[[len(blocks) * p // parts for p in range(parts)], 1]
+    return np.searchsorted(first, row_slots(rows)[row], side="right") - 1

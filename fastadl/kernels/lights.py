@@ -1,8 +1,9 @@
 """Where every row stands in the ranking of its leg: lights and shares of the lots, without sorting a leg.
 
 Lots are added up cell by cell (`fastadl.kernels.standing`), best scores first; a cell that lies between two
-fifths of its leg's lots has one light. Only rows of the other cells, some two in a hundred, are sorted, cell
-by cell; for percentiles all are.
+fifths of its leg's lots has one light. Rows of the other cells, some two in a hundred, are brought together
+cell by cell and sorted. For percentiles all rows are: in groups of adjacent cells, small enough to sort in
+the cache and few enough that memory is written group by group in streams.
 """
 
 from __future__ import annotations
@@ -13,19 +14,18 @@ import numpy as np
 from numba import prange
 
 from fastadl.kernels._jit import borrowing, kernel, parallel
+from fastadl.kernels.lanes import prefetch
 from fastadl.kernels.layout import locate
 from fastadl.kernels.rank import order
 from fastadl.kernels.standing import MAGNITUDE
 
-__all__ = ["UNSETTLED", "Members", "cell_lights", "group_rows", "light_rows", "settle", "unsettled_rows"]
+__all__ = ["UNSETTLED", "Groups", "cell_lights", "gather", "settle"]
 
 #: A light that only a look at the rows of a cell one by one can tell.
 UNSETTLED = 255
 #: Up to so many members are sorted by insertion.
-_RUN = 16
-#: Cells that are brought together where all are unsettled.
-_ADJACENT = 8
-#: Parts that members are settled in.
+_RUN = 32
+#: Parts that members are settled in, and rows are given their shares in.
 _CHUNKS = 64
 
 
@@ -44,202 +44,180 @@ def _passed(lots, total):
     return passed
 
 
+class Groups(NamedTuple):
+    """Cells whose rows are looked at one by one, a group one cell or several adjacent ones of a leg."""
+
+    light: Any  # uint8 (legs · cells + 1)  of a cell, `UNSETTLED` where there is a group, 0 behind them all
+    group: Any  # int32 (legs · cells)  of a cell; not written where there is none
+    start: Any  # int64 (groups + 1)  where each group's members begin
+    before: Any  # int64 (groups)  lots of its leg that stand before a group
+    cursor: Any  # int64 (parts, groups)  where the next member of each part of the rows goes
+
+
 @kernel
-def cell_lights(found, every, total, before, light, group):
-    """Lights of cells that lie between two fifths of their leg's lots (R99), and a number for the others.
+def _sum_of_cell(found, place):
+    lots, rows = np.int64(0), np.int64(0)
+    for p in range(found.shape[0]):
+        lots += found[p, place, 0]
+        rows += found[p, place, 1]
+    return lots, rows
+
+
+@kernel
+def cell_lights(found, most, total, groups):
+    """Lights of cells that lie between two fifths of their leg's lots (R99), and groups of the others.
 
     Parameters
     ----------
-    found : int64 (legs, cells)
-        Lots by leg and cell.
-    every : bool
-        Take every cell that holds lots for unsettled, and a few adjacent ones for one.
+    found : int64 (parts, legs · cells + 1, 2)
+        Lots and rows by cell, of each part of the rows; the last are nobody's.
+    most : int
+        0 makes each cell in which the light changes a group. More puts all cells into groups of up to so
+        many rows, or of one cell.
     total : int64 (legs)
         Written: lots of each leg.
-    before : int64 (legs · cells)
-        Written: by group, the lots that stand before it.
-    light : uint8 (legs · cells + 1)
-        Written: `UNSETTLED` for a cell in which the light changes, 0 behind them all.
-    group : int32 (legs · cells)
-        Written: numbers the unsettled cells, −1 for others.
+    groups : Groups
+        Written, with room for as many groups as there are cells, or 4 · legs of single cells, or
+        legs + 2 · rows / `most` of several.
 
     Returns
     -------
     int
         How many groups there are.
     """
-    groups = 0
-    place = 0
-    for leg in range(found.shape[0]):
+    legs = total.shape[0]
+    cells = (found.shape[1] - 1) // legs
+    many = -1
+    for leg in range(legs):
         lots = np.int64(0)
-        for cell in range(found.shape[1]):
-            lots += found[leg, cell]
+        for place in range(leg * cells, (leg + 1) * cells):
+            lots += _sum_of_cell(found, place)[0]
         total[leg] = lots
         reached = np.int64(0)
-        fresh = True
-        for cell in range(found.shape[1]):
-            after = reached + found[leg, cell]
-            group[place] = -1
-            light[place] = 5 - _passed(after, lots)
-            if every and cell % _ADJACENT == 0:
-                fresh = True
-            if after > reached and (every or _passed(reached + 1, lots) != _passed(after, lots)):
-                if fresh:
-                    before[groups] = reached
-                    groups += 1
-                    fresh = not every
-                light[place] = UNSETTLED
-                group[place] = groups - 1
+        fresh, inside = True, np.int64(0)
+        middle = leg * cells + cells // 2
+        for place in range(leg * cells, (leg + 1) * cells):
+            here, rows = _sum_of_cell(found, place)
+            fresh |= place == middle
+            after = reached + here
+            light = 5 - _passed(after, lots)
+            groups.light[place] = light
+            if rows > 0 and (most > 0 or 5 - _passed(reached + 1, lots) != light):
+                if fresh or inside + rows > most:
+                    many += 1
+                    groups.before[many] = reached
+                    groups.cursor[:, many] = 0
+                    fresh, inside = False, np.int64(0)
+                inside += rows
+                groups.light[place] = UNSETTLED
+                groups.group[place] = many
+                for p in range(found.shape[0]):
+                    groups.cursor[p, many] += found[p, place, 1]
             reached = after
-            place += 1
-    light[place] = 0
-    return groups
-
-
-@borrowing
-def _light_rows(place, light, out):
-    many = 0
-    for i in range(place.shape[0]):
-        out[i] = light[place[i]]
-        many += out[i] == UNSETTLED
-    return many
-
-
-@parallel
-def light_rows(place, light, out, count):
-    """Lights of rows by their cells; 0 for a row that is no candidate.
-
-    Parameters
-    ----------
-    place : int32 (rows)
-        As in `fastadl.kernels.standing.Standing`.
-    light : uint8 (legs · cells + 1)
-        As `cell_lights` gives it.
-    out : uint8 (rows)
-        Written; `UNSETTLED` for rows of unsettled cells.
-    count : int64 (chunks)
-        Written: how many these are in each of so many equal parts of the rows.
-    """
-    n, chunks = place.shape[0], count.shape[0]
-    for chunk in prange(chunks):
-        first, last = n * chunk // chunks, n * (chunk + 1) // chunks
-        count[chunk] = _light_rows(place[first:last], light, out[first:last])
-
-
-@parallel
-def unsettled_rows(light, count, row):
-    """Rows without a light yet, ascending.
-
-    Parameters
-    ----------
-    light, count : as `light_rows` writes them
-    row : int32 (sum of `count`)
-        Written.
-    """
-    n, chunks = light.shape[0], count.shape[0]
-    for chunk in prange(chunks):
-        many = count[:chunk].sum()
-        for i in range(n * chunk // chunks, n * (chunk + 1) // chunks):
-            if light[i] == UNSETTLED:
-                row[many] = i
-                many += 1
+    groups.light[legs * cells] = 0
+    begin = np.int64(0)
+    for g in range(many + 1):
+        groups.start[g] = begin
+        for p in range(found.shape[0]):
+            here = groups.cursor[p, g]
+            groups.cursor[p, g] = begin
+            begin += here
+    groups.start[many + 1] = begin
+    return many + 1
 
 
 # ---------------------------------------------------------------------- one by one
 
 
-class Members(NamedTuple):
-    """Rows of unsettled cells, cell by cell."""
-
-    start: Any  # int64 (groups + 1)  where each cell begins
-    row: Any  # int32 (members)
-    key: Any  # int64 (members)  ascends as the score descends
-    lots: Any  # int64 (members)
-
-
-@kernel
-def _group(row, label, standing, lots, by_count, cursor, members):
-    bits = standing.score.view(np.int64)
-    for i in range(row.shape[0]):
-        at = row[i]
-        place = cursor[label[i]]
-        members.row[place] = at
-        members.key[place] = -bits[at] - 1 if bits[at] >= 0 else bits[at] & MAGNITUDE
-        members.lots[place] = np.int64(1) if by_count else np.int64(abs(lots[at]))
-        cursor[label[i]] += 1
-
-
-@parallel
-def group_rows(row, group, standing, lots, by_count, cursor, members):
-    """Bring rows of unsettled cells together.
-
-    Parameters
-    ----------
-    row : int32 (members)
-        Ascending.
-    group : int32 (legs · cells)
-        As `cell_lights` gives it.
-    standing : Standing
-    lots : float64 (rows)
-    by_count : bool
-        Every row counts as one lot.
-    cursor : int64 (parts, groups)
-        Zero at first; used up.
-    members : Members
-        Written.
-    """
-    n, parts = row.shape[0], cursor.shape[0]
-    label = np.empty(n, np.int32)
-    for p in prange(parts):
-        for i in range(n * p // parts, n * (p + 1) // parts):
-            label[i] = group[standing.place[row[i]]]
-            cursor[p, label[i]] += 1
-    reached = 0
-    for g in range(cursor.shape[1]):
-        members.start[g] = reached
-        for p in range(parts):
-            here = cursor[p, g]
-            cursor[p, g] = reached
-            reached += here
-    members.start[cursor.shape[1]] = reached
-    for p in prange(parts):
-        first, last = n * p // parts, n * (p + 1) // parts
-        _group(row[first:last], label[first:last], standing, lots, by_count, cursor[p], members)
+#: What is kept of a row that is looked at one by one: the row, a key that rises as its score falls, lots.
+_NUMBERS = 3
+_ROW, _KEY, _LOTS = 0, 1, 2
+#: Rows looked up together, and how many numbers ahead of the one that is written memory is asked for.
+_TOGETHER, _AHEAD = 512, 12
 
 
 @borrowing
-def _insert(value, first, last, ranked):
-    """Sort a few of `ranked` by their values, stably."""
-    for i in range(first + 1, last):
-        member = ranked[i]
-        j = i - 1
-        while j >= first and value[ranked[j]] > value[member]:
-            ranked[j + 1] = ranked[j]
-            j -= 1
-        ranked[j + 1] = member
+def _look_up(first, n, table, standing, lots, light, found):
+    """Lights of rows by their cells; notes those of groups and asks for what will be kept of them."""
+    place = standing.place
+    many = np.uint64(0)
+    for i in range(np.uint64(first), np.uint64(first + n)):
+        colour = table[np.uint32(place[i])]
+        if light.shape[0] > 0:
+            light[i] = colour
+        found[many] = i
+        many += np.uint64(colour == UNSETTLED)
+    for k in range(many):
+        prefetch(standing.score, found[k])
+        prefetch(lots, found[k])
+    return many
+
+
+@borrowing
+def _keep(found, group, cursor, standing, lots, by_count, members):
+    """Write what is kept of rows of groups where their group is."""
+    bits, place = standing.score.view(np.int64), standing.place
+    for k in range(found.shape[0]):
+        i = np.uint32(found[k])
+        mine = np.uint32(group[np.uint32(place[i])])
+        at = np.uint64(_NUMBERS * cursor[mine])
+        cursor[mine] += 1
+        members[at + _ROW] = i
+        members[at + _KEY] = -bits[i] - 1 if bits[i] >= 0 else bits[i] & MAGNITUDE
+        members[at + _LOTS] = np.int64(1) if by_count else np.int64(abs(lots[i]))
+        prefetch(members, at + _AHEAD)
 
 
 @kernel
-def _spread(key, ranked):
-    """Sort members whose keys lie evenly: as many buckets as members, then insertion; False if uneven."""
-    n = key.shape[0]
-    least, most = key.min(), key.max()
-    shift = 0
-    while (most - least) >> shift >= 2 * n:
-        shift += 1
-    start = np.zeros(((most - least) >> shift) + 2, np.int32)
-    for i in range(n):
-        start[((key[i] - least) >> shift) + 1] += 1
-    if start.max() > _RUN:
-        return False
-    for bucket in range(1, start.shape[0]):
-        start[bucket] += start[bucket - 1]
-    for i in range(n):
-        bucket = (key[i] - least) >> shift
-        ranked[start[bucket]] = i
-        start[bucket] += 1
-    _insert(key, 0, n, ranked)
-    return True
+def _gather(blocks, cursor, groups, standing, by_count, context, members, light):
+    found = np.empty(_TOGETHER, np.int32)
+    lots = context.lots
+    for b in range(blocks.shape[0]):
+        g, begin, end = blocks[b, 0], blocks[b, 1], blocks[b, 2]
+        column = context.group_row[g] + begin - context.group_slot[g]
+        for _ in range(context.group_rows[g]):
+            for first in range(column, column + end - begin, _TOGETHER):
+                n = min(_TOGETHER, column + end - begin - first)
+                many = _look_up(first, n, groups.light, standing, lots, light, found)
+                _keep(found[:many], groups.group, cursor, standing, lots, by_count, members)
+            column += context.group_slot[g + 1] - context.group_slot[g]
+
+
+@parallel
+def gather(groups, blocks, standing, by_count, context, members, light):
+    """Bring the rows of groups together, and give the others the lights of their cells.
+
+    Parameters
+    ----------
+    groups : Groups
+        As `cell_lights` writes them; the cursors are used up.
+    blocks : int64 (blocks, 3)
+        Those that `fastadl.kernels.standing.stand` was given.
+    standing : Standing
+    by_count : bool
+        Every row counts as one lot.
+    context : Context
+    members : int64 (3 · members)
+        Written: of each a row, a key that ascends as the score descends, and lots.
+    light : uint8 (rows), or of no length
+        Written: 0 for a row that is no candidate; of members not yet.
+    """
+    parts = groups.cursor.shape[0]
+    for p in prange(parts):
+        mine = blocks[blocks.shape[0] * p // parts : blocks.shape[0] * (p + 1) // parts]
+        _gather(mine, groups.cursor[p], groups, standing, by_count, context, members, light)
+
+
+@borrowing
+def _insert(key, at, first, last):
+    """Sort a few by key, stably, and what comes with them."""
+    for i in range(first + 1, last):
+        mine, here = key[i], at[i]
+        j = i - 1
+        while j >= first and key[j] > mine:
+            key[j + 1], at[j + 1] = key[j], at[j]
+            j -= 1
+        key[j + 1], at[j + 1] = mine, here
 
 
 @kernel
@@ -251,69 +229,150 @@ def _tie(row, context):
 
 
 @kernel
-def _rank_ties(row, first, last, ranked, context):
-    """Put a few members of one key in the order of their ids."""
-    for i in range(first + 1, last):
-        member = ranked[i]
-        tie = _tie(row[member], context)
-        j = i - 1
-        while j >= first and _tie(row[ranked[j]], context) > tie:
-            ranked[j + 1] = ranked[j]
-            j -= 1
-        ranked[j + 1] = member
+def _sort_exactly(row, key, at, first, last, context):
+    """Sort members `first` to `last` by key, then by the order of ids; `at` numbers rows."""
+    n = last - first
+    mine, tie = at[first:last].copy(), np.empty(n, np.int32)
+    for i in range(n):
+        tie[i] = _tie(row[mine[i]], context)
+    ranked = order(np.arange(n), key[first:last], tie)
+    sorted_key = key[first:last][ranked]
+    for i in range(n):
+        at[first + i] = mine[ranked[i]]
+        key[first + i] = sorted_key[i]
+
+
+@borrowing
+def _spread(key, start, sorted_key, ranked):
+    """Put members into as many buckets as there are members, by how far their keys lie from the least.
+
+    Returns
+    -------
+    buckets, fullest : int
+        How many buckets, and members of the fullest. `start` says where each ends.
+    """
+    n = key.shape[0]
+    least, most = key[0], key[0]
+    for i in range(n):
+        least, most = min(least, key[i]), max(most, key[i])
+    shift = 0
+    while (most - least) >> shift >= 2 * n:
+        shift += 1
+    buckets = ((most - least) >> shift) + 1
+    for bucket in range(buckets):
+        start[bucket] = 0
+    for i in range(n):
+        start[(key[i] - least) >> shift] += 1
+    fullest, before = 0, 0
+    for bucket in range(buckets):
+        here = start[bucket]
+        fullest = max(fullest, here)
+        start[bucket] = before
+        before += here
+    for i in range(n):
+        bucket = (key[i] - least) >> shift
+        at = start[bucket]
+        start[bucket] = at + 1
+        sorted_key[at] = key[i]
+        ranked[at] = i
+    return buckets, fullest
 
 
 @kernel
-def _rank_group(row, key, context):
-    """Members of a cell in rank order: by key, then by id, which only rows of one key are asked for."""
+def _sort_few(row, key, at, first, last, context):
+    """As `_sort_exactly`; ids are asked for only where keys are equal."""
+    _insert(key, at, first, last)
+    same = first
+    for i in range(first + 1, last + 1):
+        if i == last or key[i] != key[same]:
+            if i > same + 1:
+                _sort_exactly(row, key, at, same, i, context)
+            same = i
+
+
+@kernel
+def _rank_group(row, key, context, start, sorted_key, ranked):
+    """Members of a group in rank order: by key, then by id."""
     n = row.shape[0]
-    ranked = np.arange(n)
-    if n > _RUN and not _spread(key, ranked):
-        tie = np.empty(n, np.int32)
-        for i in range(n):
-            tie[i] = _tie(row[i], context)
-        return order(np.arange(n), key, tie)
     if n <= _RUN:
-        _insert(key, 0, n, ranked)
+        for i in range(n):
+            sorted_key[i], ranked[i] = key[i], i
+        _sort_few(row, sorted_key, ranked, 0, n, context)
+        return
+    buckets, fullest = _spread(key, start, sorted_key, ranked)
+    if fullest <= _RUN:
+        _sort_few(row, sorted_key, ranked, 0, n, context)
+        return
     first = 0
-    for i in range(1, n + 1):
-        if i == n or key[ranked[i]] != key[ranked[first]]:
-            if i > first + 1:
-                _rank_ties(row, first, i, ranked, context)
-            first = i
-    return ranked
+    for bucket in range(buckets):
+        last = start[bucket]
+        if last - first > _RUN:
+            _sort_exactly(row, sorted_key, ranked, first, last, context)
+        else:
+            _sort_few(row, sorted_key, ranked, first, last, context)
+        first = last
+
+
+@borrowing
+def _write_lights(row, lots, ranked, reached, whole, light):
+    for i in range(ranked.shape[0]):
+        reached += lots[ranked[i]]
+        light[row[ranked[i]]] = 5 - _passed(reached, whole)
+
+
+@borrowing
+def _write_shares(row, lots, ranked, reached, whole, share):
+    for i in range(ranked.shape[0]):
+        reached += lots[ranked[i]]
+        prefetch(share, row[ranked[min(i + _AHEAD, ranked.shape[0] - 1)]])
+        share[np.uint64(row[ranked[i]])] = reached / whole
+
+
+@kernel
+def _settle(mine, g, groups, total, context, start, sorted_key, ranked, light, share):
+    row, lots = mine[:, _ROW], mine[:, _LOTS]
+    _rank_group(row, mine[:, _KEY], context, start, sorted_key, ranked)
+    whole = total[context.leg[row[0]]]
+    if light.shape[0] > 0:
+        _write_lights(row, lots, ranked[: row.shape[0]], groups.before[g], whole, light)
+    else:
+        _write_shares(row, lots, ranked[: row.shape[0]], groups.before[g], whole, share)
+
+
+@kernel
+def _settle_some(begin, end, members, groups, total, context, light, share):
+    largest = 0
+    for g in range(begin, end):
+        largest = max(largest, groups.start[g + 1] - groups.start[g])
+    start, ranked = np.empty(2 * largest, np.int32), np.empty(largest, np.int32)
+    sorted_key = np.empty(largest, np.int64)
+    kept = members.reshape(-1, _NUMBERS)
+    for g in range(begin, end):
+        first, last = groups.start[g], groups.start[g + 1]
+        _settle(kept[first:last], g, groups, total, context, start, sorted_key, ranked, light, share)
 
 
 @parallel
-def settle(members, before, total, context, light, share):
-    """Lights, or shares of the lots, of rows of unsettled cells (rule R99).
+def settle(many, members, groups, total, context, light, share):
+    """Lights, or shares of the lots, of the members of groups (rule R99).
 
     Parameters
     ----------
+    many : int
+        How many groups there are.
     members : Members
-    before, total : int64 (groups), int64 (legs)
-        As `cell_lights` gives them.
+        If `light` has no length, keys become shares, their bytes read as float64: lots up to and with the
+        row over those of its leg.
+    groups : Groups
+    total : int64 (legs)
+        As `cell_lights` gives it.
     context : Context
-    light : uint8 (rows)
-        Written for the members, if it has any places.
-    share : float64 (rows)
-        Written for the members, if it has any places: lots up to and with the row over those of its leg.
+    light : uint8 (rows), or of no length
+        Written for the members.
     """
-    groups, n = members.start.shape[0] - 1, members.row.shape[0]
+    n = members.shape[0] // _NUMBERS
     for chunk in prange(_CHUNKS):
         # groups that begin in this chunk of the members, for chunks of equal work
-        g = np.searchsorted(members.start[:groups], n * chunk // _CHUNKS)
-        end = np.searchsorted(members.start[:groups], n * (chunk + 1) // _CHUNKS)
-        while g < end:
-            first, last = members.start[g], members.start[g + 1]
-            row, lots = members.row[first:last], members.lots[first:last]
-            ranked = _rank_group(row, members.key[first:last], context)
-            reached = before[g]
-            whole = total[context.leg[row[0]]]
-            for i in range(row.shape[0]):
-                reached += lots[ranked[i]]
-                if light.shape[0] > 0:
-                    light[row[ranked[i]]] = 5 - _passed(reached, whole)
-                else:
-                    share[row[ranked[i]]] = reached / whole
-            g += 1
+        begin = np.searchsorted(groups.start[:many], n * chunk // _CHUNKS)
+        end = np.searchsorted(groups.start[:many], n * (chunk + 1) // _CHUNKS)
+        _settle_some(begin, end, members, groups, total, context, light, share)

@@ -62,7 +62,7 @@ class Standing(NamedTuple):
 
     score: Any  # float64 (rows)  NaN also for accounts whose equity float64 cannot tell from zero
     place: Any  # int32 (rows)  2 · half · leg + cell
-    found: Any  # int64 (parts, nowhere + 1)  lots of a part of the rows by place, zero at first
+    found: Any  # int64 (parts, nowhere + 1, 2)  lots and rows of a part by place, zero at first
     near: Any  # int32 (slots)  from each block's first place on, those accounts
     near_count: Any  # int64 (blocks)  how many of each block
 
@@ -185,10 +185,14 @@ def place_rows(score, leg, cells, place):
 def _tally(place, lots, by_count, found):
     if by_count:
         for i in range(place.shape[0]):
-            found[place[i]] += 1
+            at = np.uint32(place[i])
+            found[at, 0] += 1
+            found[at, 1] += 1
     else:
         for i in range(place.shape[0]):
-            found[place[i]] += np.int64(abs(lots[i]))
+            at = np.uint32(place[i])
+            found[at, 0] += np.int64(abs(lots[i]))
+            found[at, 1] += 1
 
 
 @borrowing

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,12 +11,22 @@ from fastadl.reference.rank import order
 from fastadl.schema import Int64Array, IntArray
 
 if TYPE_CHECKING:
-    from fastadl.kernels.lights import Members
+    from fastadl.kernels.lights import Groups
 
 #: As the kernels mark it.
 UNSETTLED = 255
 
-__all__ = ["cell_lights", "group_rows", "light", "light_rows", "settle", "unsettled_rows"]
+__all__ = ["cell_lights", "gather", "light", "settle"]
+
+
+class Cells(NamedTuple):
+    """Lots by leg; lights and groups by cell, −1 for none; lots before and rows of every group."""
+
+    totals: list[int]
+    lights: list[int]
+    groups: list[int]
+    before: list[int]
+    rows: list[int]
 
 
 def light(reached: int, total: int) -> int:
@@ -25,56 +34,50 @@ def light(reached: int, total: int) -> int:
     return 6 - -(-5 * reached // total)
 
 
-def cell_lights(found: Int64Array, every: bool) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Lots by leg and before every group, lights and groups by cell; from the first and last lot of each."""
-    totals, before, lights, groups = [], [], [], []
-    for lots in found.tolist():
-        total, reached, opened = sum(lots), 0, None
-        totals.append(total)
-        for cell, here in enumerate(lots):
+def cell_lights(lots: Int64Array, rows: Int64Array, most: int) -> Cells:
+    """From the lots and rows of each leg's cells: int64 (legs, cells)."""
+    found = Cells([], [], [], [], [])
+    for held, count in zip(lots.tolist(), rows.tolist(), strict=True):
+        total, reached, fresh = sum(held), 0, True
+        found.totals.append(total)
+        for cell, (here, many) in enumerate(zip(held, count, strict=True)):
             first, last = light(reached + 1, max(total, 1)), light(reached + here, max(total, 1))
+            fresh |= 2 * cell == len(held)  # scores below zero lie far from those above
             group = -1
-            if here and (every or first != last):
-                if opened is None or not every or cell // 8 != opened:
-                    before.append(reached)
-                    opened = cell // 8
-                group = len(before) - 1
-            lights.append(UNSETTLED if group >= 0 else last)
-            groups.append(group)
+            if many and (most or first != last):
+                if fresh or found.rows[-1] + many > most:
+                    found.before.append(reached)
+                    found.rows.append(0)
+                    fresh = False
+                found.rows[-1] += many
+                group = len(found.before) - 1
+            found.lights.append(UNSETTLED if group >= 0 else last)
+            found.groups.append(group)
             reached += here
-    return totals, before, [*lights, 0], groups
-
-
-def light_rows(place: IntArray, light: IntArray, chunks: int) -> tuple[list[int], list[int]]:
-    """Lights of rows, and how many in each part of them have none yet."""
-    found = [int(light[at]) for at in place]
-    bounds = [len(found) * chunk // chunks for chunk in range(chunks + 1)]
-    return found, [found[a:b].count(UNSETTLED) for a, b in pairwise(bounds)]
-
-
-def unsettled_rows(light: IntArray) -> list[int]:
-    """Rows without a light yet."""
-    return [i for i, colour in enumerate(light.tolist()) if colour == UNSETTLED]
-
-
-def group_rows(row: IntArray, group: IntArray, place: IntArray) -> list[list[int]]:
-    """Rows of each group, in the order given."""
-    found: list[list[int]] = [[] for _ in range(int(group.max(initial=-1)) + 1)]
-    for at in row.tolist():
-        found[group[place[at]]].append(at)
+    found.lights.append(0)
     return found
 
 
+def gather(place: IntArray, groups: Groups) -> tuple[list[int], list[list[int]]]:
+    """Lights of rows by their cells, and the rows of each group."""
+    members: list[list[int]] = [[] for _ in groups.before]
+    found = [int(groups.light[at]) for at in place]
+    for row, at in enumerate(place.tolist()):
+        if found[row] == UNSETTLED:
+            members[groups.group[at]].append(row)
+    return found, members
+
+
 def settle(
-    members: Members, before: Sequence[int], total: Sequence[int], leg: IntArray, tie: IntArray
+    members: Int64Array, groups: Groups, total: Sequence[int], leg: IntArray, tie: IntArray
 ) -> dict[int, tuple[int, float]]:
-    """Light and share of the lots of every member; `tie` is that of each row."""
+    """Light and share of the lots of every member (row, key, lots); `tie` is that of each row."""
     found = {}
-    for g, reached in enumerate(before):
-        mine = np.arange(members.start[g], members.start[g + 1])
-        for at in order(mine, members.key, tie[members.row]):
-            row = int(members.row[at])
-            reached += int(members.lots[at])
+    for g, reached in enumerate(groups.before.tolist()):
+        mine = np.arange(groups.start[g], groups.start[g + 1])
+        for at in order(mine, members[:, 1], tie[members[:, 0]]):
+            row, _, lots = members[at].tolist()
+            reached += lots
             whole = int(total[leg[row]])
             found[row] = light(reached, whole), float(reached) / float(whole)
     return found

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from fastadl.engine.scoring import scoring
-from fastadl.kernels.lights import UNSETTLED, Members, cell_lights, group_rows, light_rows, unsettled_rows
+from fastadl.kernels.lights import Groups, cell_lights, gather
 from fastadl.kernels.scores import NEEDS, SCORES
 from fastadl.kernels.standing import Cells, Standing, place_rows
 from fastadl.reference import account, layout, lights, standing
+from fastadl.schema import IntArray
 from twins.books import Case, cases
 from twins.pair import Pair
 from twins.ranking import context_of
@@ -49,7 +49,7 @@ def standing_of(found: Case, cells: Cells, blocks: int, parts: int) -> Standing:
     return Standing(
         score=np.empty(rows),
         place=np.empty(rows, np.int32),
-        found=np.zeros((parts, cells.nowhere + 1), np.int64),
+        found=np.zeros((parts, cells.nowhere + 1, 2), np.int64),
         near=np.full(len(found.slots), -1, np.int32),
         near_count=np.full(blocks, -1, np.int64),
     )
@@ -90,126 +90,126 @@ def same_stand(kernel: Any, twin: Any, arguments: Any) -> None:
             assert score == expected[row]
         assert out.place[row] == standing.place_row(score, int(found.rows.leg[row]), cells)
     lots = np.ones(len(out.score), np.int64) if by_count else np.abs(found.rows.lots).astype(np.int64)
-    assert np.array_equal(
-        out.found.sum(axis=0)[:-1], np.bincount(out.place, lots, cells.nowhere + 1).astype(np.int64)[:-1]
+    for at, each in enumerate((lots, None)):
+        expected = np.bincount(out.place, each, cells.nowhere + 1).astype(np.int64)
+        assert np.array_equal(out.found.sum(axis=0)[:-1, at], expected[:-1])
+
+
+def groups_of(cells: int, parts: int) -> Groups:
+    return Groups(
+        light=np.empty(cells + 1, np.uint8),
+        group=np.full(cells, -1, np.int32),
+        start=np.full(cells + 1, -1, np.int64),
+        before=np.full(cells, -1, np.int64),
+        cursor=np.full((parts, cells), -1, np.int64),
     )
 
 
+def cut(groups: Groups, many: int) -> Groups:
+    return groups._replace(start=groups.start[: many + 1], before=groups.before[:many])
+
+
 def histograms() -> st.SearchStrategy[Any]:
-    few = st.lists(st.sampled_from([0, 0, 0, 1, 1, 2, 5, 1000, (1 << 62) // 40]), min_size=32, max_size=32)
-    return st.tuples(st.lists(few, min_size=1, max_size=3), st.booleans())
+    """Lots and rows of two parts by leg and cell; no cell with lots and no rows, or the other way round."""
+    lots = st.sampled_from([0, 0, 0, 1, 1, 2, 5, 1000, (1 << 62) // 80])
+    cell = lots.flatmap(lambda held: st.tuples(st.just(held), st.integers(min(held, 1), min(held, 9))))
+    leg = st.lists(st.tuples(cell, cell), min_size=32, max_size=32)
+    return st.tuples(st.lists(leg, min_size=1, max_size=3), st.sampled_from([0, 1, 12, 1000]))
 
 
 def same_cell_lights(kernel: Any, twin: Any, arguments: Any) -> None:
-    lots, every = arguments
-    found = np.array(lots, np.int64)
-    total, before = np.empty(len(found), np.int64), np.full(found.size, -1, np.int64)
-    light, group = np.empty(found.size + 1, np.uint8), np.empty(found.size, np.int32)
-    groups = kernel(found, every, total, before, light, group)
-    answer = twin(found, every)
-    assert groups == len(answer[1])
-    assert (total.tolist(), before[:groups].tolist(), group.tolist()) == (answer[0], answer[1], answer[3])
-    held = np.append(found.ravel() > 0, True)  # what a cell without rows says is nobody's
-    assert light[held].tolist() == np.array(answer[2])[held].tolist()
-
-
-def same_light_rows(kernel: Any, twin: Any, arguments: Any) -> None:
-    place, chunks = np.array(arguments[0], np.int32), arguments[1]
-    light = np.array([5, 3, UNSETTLED, 1, 0], np.uint8)
-    out, count = np.empty(len(place), np.uint8), np.full(chunks, -1, np.int64)
-    kernel(place, light, out, count)
-    assert (out.tolist(), count.tolist()) == twin(place, light, chunks)
-
-
-def same_unsettled(kernel: Any, twin: Any, arguments: Any) -> None:
-    light = np.array(arguments[0], np.uint8)
-    chunks = arguments[1]
-    bounds = [len(light) * chunk // chunks for chunk in range(chunks + 1)]
-    count = np.array([(light[a:b] == UNSETTLED).sum() for a, b in pairwise(bounds)], np.int64)
-    row = np.full(count.sum(), -1, np.int32)
-    kernel(light, count, row)
-    assert row.tolist() == twin(light)
+    legs, most = arguments
+    given = np.array(legs, np.int64)  # legs, cells, parts, lots and rows
+    found = np.zeros((2, 32 * len(legs) + 1, 2), np.int64)
+    found[:, :-1] = given.transpose(2, 0, 1, 3).reshape(2, -1, 2)
+    found[:, -1] = 77  # nobody's
+    total, groups = np.empty(len(legs), np.int64), groups_of(32 * len(legs), 2)
+    many = kernel(found, most, total, groups)
+    lots, rows = given.sum(axis=2).transpose(2, 0, 1)
+    answer = twin(lots, rows, most)
+    assert many == len(answer.before)
+    assert (total.tolist(), groups.before[:many].tolist()) == (answer.totals, answer.before)
+    assert groups.group.tolist() == answer.groups
+    starts = np.concatenate([[0], np.cumsum(answer.rows, dtype=np.int64)])
+    assert groups.start[: many + 1].tolist() == starts.tolist()
+    assert groups.cursor[0, :many].tolist() == starts[:-1].tolist()
+    mine = [(groups.group == g) @ found[0, :-1, 1] for g in range(many)]
+    assert (groups.cursor[1, :many] - groups.cursor[0, :many]).tolist() == mine
+    held = np.append(lots.ravel() > 0, True)  # what a cell without rows says is nobody's
+    assert groups.light[held].tolist() == np.array(answer.lights)[held].tolist()
 
 
 @st.composite
-def scored(draw: st.DrawFn) -> tuple[Case, Standing, Cells, bool, bool, int]:
-    """A book, a score for each of its rows, and the cells they fall in."""
+def scored(draw: st.DrawFn) -> tuple[Case, Standing, Any, int, bool, int]:
+    """A book in blocks, a score for each of its rows, and the cells they fall in."""
     found = draw(cases(most=12))
+    parts, blocks = draw(st.integers(1, 3)), found.blocks(3)
     rows = len(found.rows.lots)
     choice = draw(st.sampled_from([st.sampled_from([1.0, 1.0, -0.5, np.nan]), some_scores]))
     score = np.array(draw(st.lists(choice, min_size=rows, max_size=rows)), np.float64) + 0.0
     score[found.rows.lots == 0] = np.nan
     cells = cells_of(2 * len(found.instruments), *draw(cell_sizes))
-    by_count, every = draw(st.booleans()), draw(st.booleans())
-    made = standing_of(found, cells, 0, 1)
+    by_count, most = draw(st.booleans()), draw(st.sampled_from([0, 1, 3, 1000]))
+    made = standing_of(found, cells, 0, parts)
     made.score[:] = score
     place_rows(score, found.rows.leg, cells, made.place)
-    lots = np.ones(rows, np.int64) if by_count else np.abs(found.rows.lots).astype(np.int64)
-    np.add.at(made.found[0], made.place, lots)
-    return found, made, cells, by_count, every, draw(st.integers(1, 3))
+    for p in range(parts):
+        mine = blocks[len(blocks) * p // parts : len(blocks) * (p + 1) // parts]
+        for slot in (slot for _, first, last in mine.tolist() for slot in range(first, last)):
+            for row in layout.places(found.rows, slot):
+                lots = 1 if by_count else int(abs(found.rows.lots[row]))
+                made.found[p, made.place[row]] += (lots, 1)
+    return found, made, blocks, most, by_count, parts
 
 
-def unsettled(case: Any) -> tuple[Any, ...]:
-    """What comes before members are grouped, by the kernels that have pairs of their own."""
-    _, made, cells, _, every, _ = case
-    lots = made.found[0][:-1].reshape(-1, 2 * cells.half)
-    total, before = np.empty(len(lots), np.int64), np.empty(lots.size, np.int64)
-    light, group = np.empty(lots.size + 1, np.uint8), np.empty(lots.size, np.int32)
-    groups = cell_lights(lots, every, total, before, light, group)
-    out, count = np.empty(len(made.place), np.uint8), np.empty(2, np.int64)
-    light_rows(made.place, light, out, count)
-    row = np.empty(count.sum(), np.int32)
-    unsettled_rows(out, count, row)
-    return total, before[:groups], group, out, row
+def grouped(case: Any) -> tuple[IntArray, Groups]:
+    """What comes before rows are gathered, by the kernel that has a pair of its own."""
+    found, made, _, most, _, parts = case
+    legs = 2 * len(found.instruments)
+    total, groups = np.empty(legs, np.int64), groups_of(made.found.shape[1] - 1, parts)
+    many = cell_lights(made.found, most, total, groups)
+    return total, cut(groups, many)
 
 
-def empty_members(groups: int, rows: int) -> Members:
-    return Members(
-        start=np.empty(groups + 1, np.int64),
-        row=np.empty(rows, np.int32),
-        key=np.empty(rows, np.int64),
-        lots=np.empty(rows, np.int64),
-    )
-
-
-def same_groups(kernel: Any, twin: Any, arguments: Any) -> None:
-    found, made, _, by_count, _, parts = arguments
-    _, before, group, _, row = unsettled(arguments)
-    members = empty_members(len(before), len(row))
-    kernel(row, group, made, found.rows.lots, by_count, np.zeros((parts, len(before)), np.int64), members)
-    split = np.split(members.row, members.start[1:-1]) if len(before) else []
-    assert [part.tolist() for part in split] == twin(row, group, made.place)
-    lots = np.abs(found.rows.lots[members.row])
-    assert members.lots.tolist() == ([1] * len(row) if by_count else lots.tolist())
-    score = made.score[members.row]
-    assert all(
-        (members.key[a] < members.key[b]) == (score[a] > score[b])
-        for a in range(len(row))
-        for b in range(len(row))
-    )
+def same_gather(kernel: Any, twin: Any, arguments: Any) -> None:
+    found, made, blocks, _, by_count, _ = arguments
+    _, groups = grouped(arguments)
+    members, light = np.full(3 * groups.start[-1], -1, np.int64), np.empty(len(made.place), np.uint8)
+    kernel(groups, blocks, made, by_count, context_of(found), members, light)
+    row, key, held = members.reshape(-1, 3).T
+    answer = twin(made.place, groups)
+    assert light.tolist() == answer[0]
+    split = np.split(row, groups.start[1:-1]) if len(groups.before) else []
+    assert [sorted(part.tolist()) for part in split] == answer[1]
+    lots = np.abs(found.rows.lots[row])
+    assert held.tolist() == ([1] * len(row) if by_count else lots.tolist())
+    score = made.score[row]
+    assert all((key[a] < key[b]) == (score[a] > score[b]) for a in range(len(row)) for b in range(len(row)))
 
 
 def same_settle(kernel: Any, twin: Any, arguments: Any) -> None:
     """As the ranking of every leg by itself says."""
-    found, made, _, by_count, every, parts = arguments
-    total, before, group, out, row = unsettled(arguments)
-    members = empty_members(len(before), len(row))
-    cursor = np.zeros((parts, len(before)), np.int64)
-    group_rows(row, group, made, found.rows.lots, by_count, cursor, members)
+    found, made, blocks, most, by_count, _ = arguments
+    total, groups = grouped(arguments)
     context = context_of(found)
-    share = np.full(len(out), np.nan) if every else np.empty(0)
-    kernel(members, before, total, context, np.empty(0, np.uint8) if every else out, share)
-    tie = np.empty(len(out), np.int32)
+    members, light = np.empty(3 * groups.start[-1], np.int64), np.empty(len(made.place), np.uint8)
+    gather(groups, blocks, made, by_count, context, members, light)
+    share = np.full(len(light), np.nan) if most else np.empty(0)
+    kernel(
+        len(groups.before), members, groups, total, context, np.empty(0, np.uint8) if most else light, share
+    )
+    tie = np.empty(len(light), np.int32)
     for slot in found.slots.tolist():
         tie[layout.places(found.rows, slot)] = context.place[context.account[slot]]
-    for at, (light, part) in twin(members, before.tolist(), total.tolist(), found.rows.leg, tie).items():
-        assert (share[at] == part) if every else (out[at] == light)
+    answer = twin(members.reshape(-1, 3), groups, total.tolist(), found.rows.leg, tie)
+    for at, (colour, part) in answer.items():
+        assert (share[at] == part) if most else (light[at] == colour)
     for leg in np.unique(found.rows.leg):
         mine = np.flatnonzero((found.rows.leg == leg) & ~np.isnan(made.score))
         reached, whole = 0, int(total[leg])
         for at in sorted(mine.tolist(), key=lambda i: (-made.score[i], tie[i])):
             reached += 1 if by_count else int(abs(found.rows.lots[at]))
-            assert (share[at] == reached / whole) if every else (out[at] == lights.light(reached, whole))
+            assert (share[at] == reached / whole) if most else (light[at] == lights.light(reached, whole))
 
 
 PAIRS = {
@@ -222,14 +222,6 @@ PAIRS = {
         same_stand,
     ),
     "lights.cell_lights": Pair(lights.cell_lights, histograms(), same_cell_lights),
-    "lights.light_rows": Pair(
-        lights.light_rows, st.tuples(st.lists(st.integers(0, 4)), st.integers(1, 4)), same_light_rows
-    ),
-    "lights.unsettled_rows": Pair(
-        lights.unsettled_rows,
-        st.tuples(st.lists(st.sampled_from([0, 1, UNSETTLED])), st.integers(1, 4)),
-        same_unsettled,
-    ),
-    "lights.group_rows": Pair(lights.group_rows, scored(), same_groups),
+    "lights.gather": Pair(lights.gather, scored(), same_gather),
     "lights.settle": Pair(lights.settle, scored(), same_settle),
 }
