@@ -102,8 +102,8 @@ def _lights(crowd: Crowd) -> Work:
 @STANDING.case(
     "fastadl, percentiles",
     left_out=_OURS,
-    held_back="as lights; then every row goes to its group, is sorted there and sends its share back: writes of "
-    "24 and 8 bytes to thousands of places in turn",
+    held_back="as lights; then every row goes to its group, is sorted there and sends its share back: "
+    "writes of 24 and 8 bytes to thousands of places in turn",
     rounds=_ROUNDS,
 )
 def _percentiles(crowd: Crowd) -> Work:
