@@ -134,6 +134,32 @@ class Book:
         cls, instruments: Instruments, accounts: AccountColumns, positions: PositionColumns
     ) -> Book:
         """Lay out validated columns; the arrays are copied, never kept."""
+        short = positions.lots < 0
+        leg = (2 * positions.instrument + short).astype(leg_type(instruments))
+        reserve_lots = np.zeros((2, len(instruments)), np.int64)
+        reserve_entry = np.zeros((2, len(instruments)), np.int64)
+        reserved = positions.account < 0
+        owner, lots, entry = positions.account, positions.lots, positions.entry_value
+        if reserved.any():
+            who = -1 - owner[reserved]
+            reserve_lots[who, positions.instrument[reserved]] = lots[reserved]
+            reserve_entry[who, positions.instrument[reserved]] = entry[reserved]
+            keep = ~reserved
+            owner, lots, entry, leg = owner[keep], lots[keep], entry[keep], leg[keep]
+        laid_out = _lay_out(instruments, accounts.cash, owner, leg, lots, entry)
+        return cls._of_rows(instruments, accounts, *laid_out, reserve_lots, reserve_entry)
+
+    @classmethod
+    def _of_rows(
+        cls,
+        instruments: Instruments,
+        accounts: AccountColumns,
+        slot: IntArray,
+        rows: Rows,
+        reserve_lots: Int64Array,
+        reserve_entry: Int64Array,
+    ) -> Book:
+        """Keep rows that are laid out already (`empty_rows`), their columns sorted; cash is theirs."""
         self = object.__new__(cls)
         self.instruments = instruments
         self._id = accounts.id.rechunk()
@@ -143,21 +169,8 @@ class Book:
         self.isolated = accounts.isolated.astype(np.bool_)
         self.adl_tier = accounts.adl_tier.astype(np.uint8)
         self.rank = _rank(self._id)
-
-        short = positions.lots < 0
-        leg_type = np.uint16 if 2 * len(instruments) <= 1 << 16 else np.uint32
-        leg = (2 * positions.instrument + short).astype(leg_type)
-        self.reserve_lots = np.zeros((2, len(instruments)), np.int64)
-        self.reserve_entry = np.zeros((2, len(instruments)), np.int64)
-        reserved = positions.account < 0
-        owner, lots, entry = positions.account, positions.lots, positions.entry_value
-        if reserved.any():
-            who = -1 - owner[reserved]
-            self.reserve_lots[who, positions.instrument[reserved]] = lots[reserved]
-            self.reserve_entry[who, positions.instrument[reserved]] = entry[reserved]
-            keep = ~reserved
-            owner, lots, entry, leg = owner[keep], lots[keep], entry[keep], leg[keep]
-        self.slot, self.rows = _lay_out(instruments, accounts.cash, owner, leg, lots, entry)
+        self.slot, self.rows = slot, rows
+        self.reserve_lots, self.reserve_entry = reserve_lots, reserve_entry
         return self
 
     def open_rows(self, account: IntArray, leg: IntArray) -> None:
@@ -282,6 +295,33 @@ def _rank(ids: pl.Series) -> IntArray:
     return rank
 
 
+def empty_rows(held: IntArray, leg_type: type[np.unsignedinteger[Any]]) -> tuple[IntArray, Rows]:
+    """Slot of each account of so many rows (int32), and columns for them that are yet to be written."""
+    counts = np.bincount(held)
+    narrow = held.astype(np.uint16) if len(counts) <= 1 << 16 else held  # which NumPy sorts by radix
+    account = np.argsort(narrow, kind="stable").astype(np.int32)
+    sizes = np.flatnonzero(counts)
+    counts = counts[sizes]
+    slot = np.empty(len(held), np.int32)
+    slot[account] = np.arange(len(held), dtype=np.int32)
+    total = int((counts * sizes).sum())
+    return slot, Rows(
+        group_rows=sizes.astype(np.int64),
+        group_slot=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        group_row=np.concatenate([[0], np.cumsum(counts * sizes)]).astype(np.int64),
+        leg=np.empty(total, leg_type),
+        lots=np.empty(total, np.float64),
+        entry=np.empty(total, np.int64),
+        cash=np.empty(len(held), np.int64),
+        account=account,
+    )
+
+
+def leg_type(instruments: Instruments) -> type[np.unsignedinteger[Any]]:
+    """The narrowest dtype of a leg."""
+    return np.uint16 if 2 * len(instruments) <= 1 << 16 else np.uint32
+
+
 def _lay_out(
     instruments: Instruments,
     cash: Int64Array,
@@ -291,21 +331,9 @@ def _lay_out(
     entry: Int64Array,
 ) -> tuple[IntArray, Rows]:
     held = np.bincount(owner, minlength=len(cash))
-    account = np.argsort(held, kind="stable").astype(np.int32)
-    slot = np.empty(len(cash), np.int32)
-    slot[account] = np.arange(len(cash), dtype=np.int32)
-    sizes, counts = np.unique(held, return_counts=True)
-    rows = Rows(
-        group_rows=sizes.astype(np.int64),
-        group_slot=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        group_row=np.concatenate([[0], np.cumsum(counts * sizes)]).astype(np.int64),
-        leg=np.empty(len(owner), leg.dtype),
-        lots=np.empty(len(owner), np.float64),
-        entry=np.empty(len(owner), np.int64),
-        cash=np.ascontiguousarray(cash[account]),
-        account=account,
-    )
-    group = np.searchsorted(sizes, held).astype(np.int32)
+    slot, rows = empty_rows(held, leg.dtype.type)
+    np.take(cash, rows.account, out=rows.cash)
+    group = np.searchsorted(rows.group_rows, held).astype(np.int32)
     place(read_only(owner), read_only(leg), read_only(lots), read_only(entry), slot, group, rows)
     sort_columns(rows, leg_rank(instruments))
     return slot, rows

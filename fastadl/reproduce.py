@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import fsum
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import polars as pl
 
 from fastadl import metrics
 from fastadl.errors import InputError
+from fastadl.io.study import StudyTable
 from fastadl.schema import Float64Array, Int64Array
 
 __all__ = ["NAMES", "Reproduction", "reproduce"]
@@ -42,7 +42,6 @@ _ROUNDS = "policy_per_wave_metrics.csv"
 _SHOCKS = "per_shock_metrics_queue.csv"
 _HORIZONS = "two_pass_equity_delta_by_wave_h*.csv"
 _GAP_MS = 5000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def reproduce(folder: str | os.PathLike[str]) -> Reproduction:
     path = Path(folder)
     if not path.is_dir():
         raise InputError((), "no such folder", f"give a folder with {_ROUNDS}", str(folder))
-    table = _Table(path / _ROUNDS)
+    table = StudyTable(path / _ROUNDS)
     deficit, largest = table.numbers("deficit_usd"), table.numbers("max_loss_usd")
     needed = table.numbers("budget_needed")
     once = metrics.counted_once(deficit, largest)
@@ -123,12 +122,12 @@ def reproduce(folder: str | os.PathLike[str]) -> Reproduction:
             **_totals(deficit, once, largest, needed),
             "regret_bound": _cent(bound),
             "regret_bound_once": _cent(bound_once),
-            **_left_out(_Table(path / _SHOCKS), table),
+            **_left_out(StudyTable(path / _SHOCKS), table),
         },
     )
 
 
-def _policies(table: _Table, needed: Float64Array, bound: float, bound_once: float) -> pl.DataFrame:
+def _policies(table: StudyTable, needed: Float64Array, bound: float, bound_once: float) -> pl.DataFrame:
     reference = table.numbers(f"max_pct_{REFERENCE}")
     lines = []
     for suffix, name in NAMES.items():
@@ -162,7 +161,7 @@ def _horizons(folder: Path, rounds: list[int]) -> pl.DataFrame:
         raise InputError((), "missing", "give one file per horizon, 0 ms first", str(folder / _HORIZONS))
     lines = []
     for horizon, file in sorted(found.items()):
-        table = _Table(file)
+        table = StudyTable(file)
         if table.numbers("wave").astype(np.int64).tolist() != rounds:
             raise InputError(("wave",), "other rounds", f"keep those of {_ROUNDS}, in order", str(file))
         seized, needed = table.numbers("budget_prod_usd"), table.numbers("budget_needed_usd")
@@ -198,7 +197,7 @@ def _totals(
     }
 
 
-def _left_out(shocks: _Table, rounds: _Table) -> dict[str, float]:
+def _left_out(shocks: StudyTable, rounds: StudyTable) -> dict[str, float]:
     """Sums over the shocks, and over those outside every round."""
     budget, deficit = shocks.numbers("budget_queue_usd"), shocks.numbers("deficit_usd")
     start, end = shocks.times("t_start"), shocks.times("t_end")
@@ -222,51 +221,6 @@ def _bursts(start: Int64Array, end: Int64Array) -> int:
     order = np.argsort(start, kind="stable")
     reached = np.maximum.accumulate(end[order])
     return int(np.count_nonzero(start[order][1:] - reached[:-1] > _GAP_MS)) + bool(len(start))
-
-
-class _Table:
-    """A CSV file whose columns are read on demand; every complaint names the file."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = str(path)
-        if not path.is_file():
-            raise InputError((), "missing", "give a folder with this file", self._file)
-        try:
-            with path.open("rb") as stream:
-                self._frame = pl.read_csv(stream, infer_schema=False)
-        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise InputError((), reason, "give a complete CSV file that can be read", self._file) from None
-        if self._frame.is_empty():
-            raise InputError((), "no rows", "give at least one", self._file)
-
-    def numbers(self, column: str) -> Float64Array:
-        """A column of finite numbers."""
-        values = self._column(column).cast(pl.Float64, strict=False)
-        self._refuse(column, ~values.is_finite().fill_null(False), "a finite number")
-        return values.to_numpy()
-
-    def times(self, column: str) -> Int64Array:
-        """A column of ISO times with their zone, as milliseconds."""
-        return np.array([self._time(column, row) for row in range(len(self._frame))], np.int64)
-
-    def _time(self, column: str, row: int) -> int:
-        text = self._column(column)[row]
-        try:
-            time = datetime.fromisoformat(text)
-            return round((time - _EPOCH).total_seconds() * 1000)
-        except (TypeError, ValueError):
-            raise InputError((row, column), text, "give an ISO time with its zone", self._file) from None
-
-    def _column(self, name: str) -> pl.Series:
-        if name not in self._frame.columns:
-            raise InputError((name,), "missing", "give a file with this column", self._file)
-        return self._frame[name]
-
-    def _refuse(self, column: str, bad: pl.Series, wanted: str) -> None:
-        if bad.any():
-            row = int(bad.arg_true()[0])
-            raise InputError((row, column), self._frame[column][row], f"give {wanted}", self._file)
 
 
 def _share(amount: float, of: float) -> float | None:

@@ -100,11 +100,11 @@ def crash(base: Load) -> Load:
 
 
 def many_small(positions: int) -> Load:
-    """As many accounts as positions, each of up to a thousand units at high leverage (``small``).
+    """As many accounts as positions, each of up to a thousand units at high leverage (``retail``).
 
     Prices fall by about a twentieth.
     """
-    return _falls(_drawn("small", positions, positions, _INSTRUMENTS), _FALL / 2)
+    return _falls(_drawn("retail", positions, positions, _INSTRUMENTS), _FALL / 2)
 
 
 def one_instrument(positions: int) -> Load:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -96,12 +97,21 @@ def new_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
         if target.exists():
             target.rmdir()
         partial.rename(target)
-    except OSError as error:
-        raise InputError(
-            (), error.strerror or str(error), "give a folder that can be written", str(folder)
-        ) from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = _system_error(error)
+        if reason is None:
+            raise
+        raise InputError((), reason, "give a folder that can be written", str(folder)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _system_error(error: Exception) -> str | None:
+    """What the operating system refused; polars says it in the text of an error of its own."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return None if number is None else os.strerror(int(number[1]))
 
 
 class _RehearsedError(Exception):

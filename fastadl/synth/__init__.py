@@ -9,32 +9,36 @@ import numpy as np
 import polars as pl
 
 from fastadl import memory
-from fastadl.book import Book
+from fastadl.book import Book, empty_rows, leg_rank, leg_type
 from fastadl.contracts import Instrument, Instruments
 from fastadl.errors import InputError
 from fastadl.kernels._threads import refuse_fork
-from fastadl.schema import (
-    ROW_BOUND,
-    SUM_BOUND,
-    AccountColumns,
-    Float64Array,
-    Int64Array,
-    IntArray,
-    PositionColumns,
-)
-from fastadl.synth.legs import draw_counts, draw_legs
+from fastadl.kernels.layout import sort_columns
+from fastadl.schema import AccountColumns
+from fastadl.synth.against import against
+from fastadl.synth.blocks import Draw, generator
+from fastadl.synth.degrees import draw_degrees
+from fastadl.synth.describe import describe, unit_values
+from fastadl.synth.legs import draw_legs
 from fastadl.synth.listing import perpetuals, whole
-from fastadl.synth.money import draw_cash, draw_entries, draw_lots, margin_needed, too_fine
-from fastadl.synth.shapes import SHAPES, Shape, laws_of
+from fastadl.synth.money import draw_money
+from fastadl.synth.named import ABOUT, SHAPES, named
+from fastadl.synth.shapes import Shape
+from fastadl.synth.sizes import draw_lots, draw_sizes
 
-__all__ = ["SHAPES", "Shape", "book", "perpetuals"]
+__all__ = ["ABOUT", "SHAPES", "Shape", "against", "book", "describe", "named", "perpetuals"]
 
-#: Bytes that drawing takes at least, of which the book keeps about a third.
-_POSITION_BYTES, _ACCOUNT_BYTES = 80, 60
+#: Bytes that drawing takes at least, nearly all of which the book keeps.
+_POSITION_BYTES, _ACCOUNT_BYTES = 18, 45
 
 
 def book(
-    shape: str, *, positions: int, accounts: int, instruments: int | Sequence[Instrument], seed: int
+    shape: str | Shape,
+    *,
+    positions: int,
+    accounts: int,
+    instruments: int | Sequence[Instrument],
+    seed: int,
 ) -> Book:
     """A synthetic book in which nobody is liquidatable at the book's own marks.
 
@@ -43,8 +47,9 @@ def book(
 
     Parameters
     ----------
-    shape : str
-        A name of `SHAPES`: ``pareto``, ``uniform``, ``hedged`` or ``small``.
+    shape : str or Shape
+        A name of `SHAPES`: ``pareto``, ``retail``, ``hyperliquid_like``, ``whale``, ``hedged``,
+        ``crowded_long`` or ``uniform``; or a shape of one's own.
     positions : int
         Rows held by traders. Only an instrument that a single row was drawn for needs a row of ``market``
         beside them.
@@ -59,7 +64,7 @@ def book(
     Returns
     -------
     Book
-        Accounts ``a0000000``, ``a0000001``, …; all cross.
+        Accounts ``a0000000``, ``a0000001``, …; cross, but for the shape's isolated ones.
 
     Raises
     ------
@@ -77,14 +82,14 @@ def book(
     (400, 1000)
     """
     refuse_fork()
-    laws = laws_of(shape)
+    laws = shape if isinstance(shape, Shape) else named(shape)
     whole("accounts", accounts, 1, 1 << 31)
     whole("seed", seed, 0, 1 << 128)
     table = _table(perpetuals(instruments) if isinstance(instruments, (int, np.integer)) else instruments)
     whole("positions", positions, 1, min(1 << 31, 2 * accounts * len(table)))
     needed = _POSITION_BYTES * positions + _ACCOUNT_BYTES * accounts
     memory.refuse_beyond(needed, ("positions",), f"{positions:,} positions of {accounts:,} accounts")
-    return Book._from_columns(table, *_drawn(laws, table, positions, accounts, seed))
+    return _drawn(laws, table, positions, accounts, seed)
 
 
 def _table(given: Any) -> Instruments:
@@ -102,63 +107,34 @@ def _table(given: Any) -> Instruments:
     return table
 
 
-def _units(table: Instruments) -> Float64Array:
-    """Value of one lot of each instrument at its mark, in atoms."""
-    units = np.empty(len(table))
-    for i, item in enumerate(table):
-        if item.mark is None:
-            raise InputError(("instruments", i, "mark"), "null", "give every instrument a mark")
-        units[i] = item.unit_value(item.mark)
-    return units
-
-
-def _drawn(
-    laws: Shape, table: Instruments, positions: int, accounts: int, seed: int
-) -> tuple[AccountColumns, PositionColumns]:
-    rng = np.random.default_rng(seed)
-    unit = _units(table)
+def _drawn(laws: Shape, table: Instruments, positions: int, accounts: int, seed: int) -> Book:
+    """A book drawn in place: legs, sizes, lots and money in turn, each block by block."""
+    unit, count = unit_values(table), len(table)
     atoms = 10.0 ** table.decimals[0]
-    counts = draw_counts(rng, laws, positions, accounts, len(table))
-    account, instrument, short = draw_legs(rng, laws, counts, len(table))
-    lots, excess = draw_lots(rng, laws, instrument, short, np.abs(unit), atoms)
-    entry = draw_entries(rng, table, instrument, lots, unit)
-    notional = lots * np.abs(unit)[instrument]
-    _check_bounds(entry, notional)
-    sign = np.where(short, -1.0, 1.0)
-    lots *= sign
-    sign *= np.sign(unit)[instrument]
-    needed = margin_needed(table, instrument, notional)
-    cash = draw_cash(rng, laws, account, (notional - entry) * sign, notional, needed, accounts, atoms)
-    entry *= sign
-    single = np.flatnonzero(excess)
-    held = -excess[single]
-    rows = PositionColumns(
-        account=np.concatenate([account, np.full(len(single), -2, np.int32)]),
-        instrument=np.concatenate([instrument, single.astype(np.int32)]),
-        lots=np.concatenate([lots.astype(np.int64), held]),
-        entry_value=np.concatenate([entry, np.rint(held * unit[single])]).astype(np.int64),
-    )
-    _check_bounds(cash, entry)
-    return _account_columns(cash), rows
-
-
-def _check_bounds(*amounts: IntArray) -> None:
-    for amount in amounts:
-        largest = float(np.abs(amount).max(initial=0))
-        if largest > ROW_BOUND:
-            raise too_fine(int(largest))
-    if (total := sum(float(np.abs(amount).sum()) for amount in amounts)) > SUM_BOUND:
-        raise too_fine(int(total))
-
-
-def _account_columns(cash: Int64Array) -> AccountColumns:
-    digits = max(7, len(str(len(cash) - 1)))
-    ids = pl.int_range(len(cash), eager=True).cast(pl.String).str.zfill(digits)
-    return AccountColumns(
-        id=("a" + ids).alias("id"),
+    ids = _ids(accounts)
+    held, kind = draw_degrees(seed, laws, positions, accounts, count)
+    slot, rows = empty_rows(held, leg_type(table))
+    del held
+    draw = Draw(rows, seed)
+    draw_legs(draw, laws, kind, count)
+    sort_columns(rows, leg_rank(table))
+    sums = draw_sizes(draw, laws, kind, count)
+    excess = draw_lots(draw, laws, kind, sums, np.abs(unit), atoms)
+    isolated = draw_money(draw, laws, table, unit, generator(seed, 1 << 16))
+    reserve_lots, reserve_entry = np.zeros((2, 2, count), np.int64)
+    reserve_lots[1] = -excess
+    reserve_entry[1] = np.rint(-excess * unit)
+    people = AccountColumns(
+        id=ids,
         owner=None,
-        currency=np.zeros(len(cash), np.int16),
-        isolated=np.zeros(len(cash), np.bool_),
-        adl_tier=np.zeros(len(cash), np.uint8),
-        cash=cash,
+        currency=np.zeros(accounts, np.int16),
+        isolated=isolated,
+        adl_tier=np.zeros(accounts, np.uint8),
+        cash=rows.cash,
     )
+    return Book._of_rows(table, people, slot, rows, reserve_lots, reserve_entry)
+
+
+def _ids(accounts: int) -> pl.Series:
+    digits = max(7, len(str(accounts - 1)))
+    return ("a" + pl.int_range(accounts, eager=True).cast(pl.String).str.zfill(digits)).alias("id")
