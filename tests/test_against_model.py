@@ -24,6 +24,13 @@ def test_engine_equals_model_under_every_policy(scenario):
     assert Scenario.load(scenario).run() == run(scenario)
 
 
+@settings(max_examples=150, deadline=None)
+@given(scenarios(always_liquidity=True, max_accounts=6))
+def test_engine_equals_model_with_an_order_book(scenario):
+    """R22, R68, R101."""
+    assert Scenario.load(scenario).run() == run(scenario)
+
+
 def test_presets_are_those_of_the_rules():
     """R67 and R96, and R81 in their order."""
     expected = {name: list(shown(resolve(name)).items()) for name in {*PRESETS, *MORE_PRESETS}}

@@ -233,6 +233,12 @@ CASES: list[tuple[str, Any, str | None, str]] = [
     ("liquidity.slippage", "1", None, "below 1"),
     ("liquidity.fee", "-0.1", None, "below 1"),
     ("liquidity.surplus", "both", None, "trader, fund"),
+    ("liquidity.slice", "1", None, "below 1"),
+    ("liquidity.slice", 0.2, None, POINT),
+    ("liquidity.slice_above", "5", None, "slice"),
+    ("liquidity.cooldown", 30, None, "slice or step_down"),
+    ("liquidity.step_down", "yes", None, "true or false"),
+    ("liquidity.bankrupt", "bank", None, "book, fund"),
     ("liquidity.spread", "0", None, "no such field"),
     # ticks
     ("ticks.0", [], None, "give an object"),

@@ -291,6 +291,32 @@ def test_every_choice_of_section_9_makes_a_difference() -> None:
     assert not missed
 
 
+@pytest.mark.slow
+def test_every_field_of_partial_close_outs_makes_a_difference() -> None:
+    """R101."""
+    seen: Counter[str] = Counter()
+    others = {
+        "slice": None,
+        "slice_above": "0",
+        "cooldown": 0,
+        "in_cooldown": "whole",
+        "step_down": False,
+    } | {"bankrupt": "book"}
+
+    def collect(scenario: Raw) -> None:
+        liquidity = scenario["liquidity"]
+        for name, other in others.items():
+            if liquidity.get(name, other) != other:
+                changed = scenario | {"liquidity": liquidity | {name: other}}
+                seen[name] += run(changed)["ticks"] != run(scenario)["ticks"]
+            elif name == "in_cooldown":
+                changed = scenario | {"liquidity": liquidity | {name: "wait"}}
+                seen[name] += run(changed)["ticks"] != run(scenario)["ticks"]
+
+    collect_from([scenarios(always_liquidity=True, max_accounts=6)], collect, runs=60)
+    assert all(seen[name] for name in others), seen
+
+
 def makes_a_difference(scenario: Raw, choice: str, value: str) -> bool:
     """Whether one value, and nothing else, leads elsewhere than the first; a score need only have ranked."""
     policy = alone(choice, value) | SHOWN_BY.get(value, {})

@@ -24,6 +24,7 @@ from fastadl.policy import (
     AdlPolicy,
     Fund,
     Liquidity,
+    Partial,
     Venue,
     add_preset,
     score,
@@ -400,6 +401,20 @@ class TestLiquidity:
             ({"surplus": "house"}, "/liquidity/surplus", "trader, fund"),
             ({"surplus": None}, "/liquidity/surplus", "trader, fund"),
             ({"slipage": "0"}, "/liquidity/slipage", "did you mean slippage?"),
+            ({"slice": "1"}, "/liquidity/slice", "above 0 and below 1"),
+            ({"slice": "0"}, "/liquidity/slice", "above 0 and below 1"),
+            ({"slice": None}, "/liquidity/slice", "give a share"),
+            ({"slice": "a fifth"}, "/liquidity/slice", "decimal"),
+            ({"slice": "0.2", "slice_above": "-1"}, "/liquidity/slice_above", "0 or more"),
+            ({"step_down": True, "slice_above": "1"}, "/liquidity/slice_above", "give a slice with it"),
+            ({"cooldown": 30}, "/liquidity/cooldown", "slice or step_down"),
+            ({"slice": "0.2", "cooldown": -1}, "/liquidity/cooldown", "0 or more"),
+            ({"slice": "0.2", "cooldown": "30"}, "/liquidity/cooldown", "whole seconds"),
+            ({"slice": "0.2", "cooldown": True}, "/liquidity/cooldown", "whole seconds"),
+            ({"slice": "0.2", "cooldown": 1 << 63}, "/liquidity/cooldown", "2^62"),
+            ({"slice": "0.2", "in_cooldown": "hole"}, "/liquidity/in_cooldown", "did you mean whole?"),
+            ({"step_down": 1}, "/liquidity/step_down", "true or false"),
+            ({"slices": "0.2"}, "/liquidity/slices", "did you mean slice?"),
         ],
     )
     def test_what_is_refused(self, liquidity: Any, pointer: str, remedy: str) -> None:
@@ -407,6 +422,15 @@ class TestLiquidity:
             Liquidity.of(liquidity)
         assert refused.value.pointer == pointer
         assert remedy in refused.value.remedy
+
+    def test_partial_close_outs_are_off_unless_given(self) -> None:
+        assert not Liquidity().partial
+        assert not Liquidity(step_down=False).partial
+        assert Liquidity(step_down=True).partial
+        given = Liquidity.of({"slice": "0.2", "slice_above": 100_000, "cooldown": 30})
+        assert given is not None
+        assert given.partial == Partial("0.2", "100000", 30, "wait", False)
+        assert given.partial
 
     @pytest.mark.parametrize(
         ("depth", "pointer", "remedy"),

@@ -45,7 +45,17 @@ def liquidities(draw, book):
     depth = {item.symbol: plain(draw(st.sampled_from((0, 3, 1000))) * item.lot) for item in book.instruments}
     share = st.sampled_from(("0", "0.01", "0.3"))
     surplus = draw(st.sampled_from(("trader", "fund")))
-    return {"model": "fixed", "depth": depth, "slippage": draw(share), "fee": draw(share), "surplus": surplus}
+    given = {
+        "model": "fixed",
+        "depth": depth,
+        "slippage": draw(share),
+        "fee": draw(share),
+        "surplus": surplus,
+    }
+    if draw(st.booleans()):
+        given |= {"slice": draw(st.sampled_from(("0.2", "0.5"))), "step_down": draw(st.booleans())}
+        given["cooldown"] = draw(st.sampled_from((0, 1, 30)))
+    return given
 
 
 class Held:

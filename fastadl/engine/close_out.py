@@ -1,4 +1,4 @@
-"""Stage 3: detected accounts are closed in the order book, simulated or the caller's (rules R22, R77)."""
+"""Stage 3: detected accounts are closed in an order book (rules R22, R77, R100)."""
 
 from __future__ import annotations
 
@@ -7,32 +7,36 @@ from math import floor
 
 import numpy as np
 
+from fastadl.engine import partial
 from fastadl.engine.executions import Executions
-from fastadl.engine.prices import reduced
 from fastadl.engine.results import Tick
-from fastadl.engine.state import FUND, MARKET, State, bounded
+from fastadl.engine.state import FUND, MARKET, State, bounded, sums
+from fastadl.engine.worth import values_at
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.layout import expand
-from fastadl.kernels.money import close_rows, floors
-from fastadl.policy import Liquidity
+from fastadl.kernels.money import close_rows, first_come
+from fastadl.policy import AnyOrderBook
 from fastadl.schema import ROW_BOUND, SUM_BOUND, Int64Array, IntArray
 
-__all__ = ["close", "close_out", "settle", "values_at"]
+__all__ = ["close", "close_out", "settle"]
 
 
-def close_out(state: State, tick: Tick, liquidity: Liquidity) -> None:
-    """Close detected accounts within the depth of the tick, then take fee and surplus (rule R22)."""
+def close_out(state: State, tick: Tick, orders: AnyOrderBook) -> None:
+    """Close what fits of the detected accounts' rows, then take fee and surplus (rules R22, R100, R101)."""
     rows = state.book.rows
     slots = state.book.slot[tick.accounts]
     start, row = expand(rows, slots)
     owner = np.repeat(np.arange(len(slots)), np.diff(start))
     leg = rows.leg[row].astype(np.int64)
-    closed = _within_depth(
-        leg, np.abs(rows.lots[row]).astype(np.int64), liquidity.depth_lots(state.instruments)
-    )
+    held = np.abs(rows.lots[row]).astype(np.int64)
+    asked = partial.ordered(state, tick, orders.partial, owner, leg, held) if orders.partial else held
+    closed, units = _filled(state, orders, leg, asked)
+    gone = np.bincount(owner[closed == held], minlength=len(slots)) == np.diff(start)
+    if orders.partial:
+        sliced = np.bincount(owner[(closed > 0) & (asked < held)], minlength=len(slots)) > 0
+        partial.remember(state, tick, orders.partial, sliced)
     some = np.flatnonzero(closed)
     owner, row, leg, closed = owner[some], row[some], leg[some], closed[some]
-    units = {int(i): _slipped(state, int(i), liquidity.slippage) for i in np.unique(leg)}
     value = values_at(np.where(leg & 1, -closed, closed), leg, units)
     profit, _ = close(state, slots[owner], row, closed, value, MARKET)
     tick.add(
@@ -44,11 +48,10 @@ def close_out(state: State, tick: Tick, liquidity: Liquidity) -> None:
         value=value,
         realized_pnl=profit,
     )
-    fee = _fees(state, slots, owner, value, liquidity.fee)
+    fee = _fees(state, slots, owner, value, orders.fee)
     surplus = np.zeros(len(slots), np.int64)
-    if liquidity.surplus == "fund":
-        left, _ = expand(rows, slots)
-        surplus = np.where(np.diff(left) == 0, np.maximum(rows.cash[slots] - fee, 0), 0)
+    if orders.surplus == "fund":
+        surplus = np.where(gone, np.maximum(rows.cash[slots] - fee, 0), 0)
     _pay_fund(state, tick, tick.accounts, fee, surplus)
 
 
@@ -87,7 +90,8 @@ def close(
     other: Int64Array | None = None,
 ) -> tuple[Int64Array, Int64Array]:
     """Close parts of rows against a reserve (or other accounts); returns what each side realised."""
-    state.touch(slots)
+    again = slots[1:] == slots[:-1]
+    state.touch(np.delete(slots, np.flatnonzero(again) + 1))
     state.touch_reserves()
     profit, gained = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
     if other is None:
@@ -97,52 +101,18 @@ def close(
     return profit, gained
 
 
-def values_at(lots: Int64Array, which: IntArray, units: dict[int, Fraction]) -> Int64Array:
-    """Values of signed lots in whole atoms, rounded down (rule R15).
-
-    Parameters
-    ----------
-    lots, which : int64 (n)
-        Signed lots, and the key of their unit value.
-    units : dict
-        Exact unit value by key.
-    """
-    keys = sorted(units)
-    at = np.searchsorted(np.array(keys, np.int64), which)
-    most = np.zeros(len(keys))
-    np.maximum.at(most, at, np.abs(lots))
-    pairs = []
-    for key, size in zip(keys, most, strict=True):
-        if int(size) * abs(units[key]) > SUM_BOUND:
-            raise BoundsError(("value",), float(size * units[key]), "keep it within 2^62 atoms (rule R1)")
-        pairs.append(reduced(abs(units[key].numerator), units[key].denominator))
-    table = np.array(pairs, np.int64).reshape(-1, 2)
-    sign = np.array([-1 if units[key] < 0 else 1 for key in keys], np.int64)
-    out = np.empty(len(lots), np.int64)
-    fits = table[at, 1] > 0
-    part = np.empty(int(fits.sum()), np.int64)
-    floors((sign[at] * lots)[fits], table[at, 0][fits], table[at, 1][fits], part)
-    out[fits] = part
-    out[~fits] = [floor(int(n) * units[keys[k]]) for n, k in zip(lots[~fits], at[~fits], strict=True)]
-    return out
-
-
-def _within_depth(leg: IntArray, held: Int64Array, depth: Int64Array) -> Int64Array:
-    """Lots of each row that fit the depth left for its symbol and direction, first come first served."""
-    order = np.argsort(leg, kind="stable")
-    total = np.cumsum(held[order])
-    before = total - held[order]
-    first = np.searchsorted(leg[order], leg[order], side="left")
-    before -= before[first]
-    closed = np.empty_like(held)
-    closed[order] = np.clip(depth[leg[order] >> 1] - before, 0, held[order])
-    return closed
-
-
-def _slipped(state: State, leg: int, slippage: Fraction) -> Fraction:
-    price = state.marks.units.mark(leg >> 1) * (1 + slippage if leg & 1 else 1 - slippage)
-    unit: Fraction = state.instruments[leg >> 1].unit_value(price)
-    return unit
+def _filled(
+    state: State, orders: AnyOrderBook, leg: Int64Array, asked: Int64Array
+) -> tuple[Int64Array, dict[int, Fraction]]:
+    """Lots closed of each row, first come first served, and by leg what one lot is sold for in atoms."""
+    demand = sums(leg, asked, 2 * len(state.instruments))
+    left, factors = orders.fits(demand, state.instruments)
+    closed = np.empty_like(asked)
+    first_come(leg, asked, left, closed)
+    marks, instruments = state.marks.units, state.instruments
+    return closed, {
+        i: instruments[i >> 1].unit_value(marks.mark(i >> 1) * factor) for i, factor in factors.items()
+    }
 
 
 def _fees(state: State, slots: IntArray, owner: IntArray, value: Int64Array, rate: Fraction) -> Int64Array:
@@ -150,8 +120,7 @@ def _fees(state: State, slots: IntArray, owner: IntArray, value: Int64Array, rat
     fee = np.zeros(len(slots), np.int64)
     if rate == 0 or not len(owner):
         return fee
-    closed = np.zeros(len(slots), np.int64)
-    np.add.at(closed, owner, np.abs(value))
+    closed = sums(owner, np.abs(value), len(slots))
     due = values_at(-closed, np.zeros(len(slots), np.int64), {0: rate})
     return np.minimum(-due, np.maximum(state.equity_floor(slots), 0))
 
@@ -160,8 +129,8 @@ def _pay_fund(state: State, tick: Tick, account: IntArray, fee: Int64Array, surp
     """Move fees and surplus from accounts to the fund of their currency."""
     if not (fee.any() or surplus.any()):
         return
-    slots = state.book.slot[account]
-    state.touch(slots)
+    slots, nobodys_rows = state.book.slot[account], np.empty(0, np.int64)
+    state.touch_rows(slots[(fee != 0) | (surplus != 0)], nobodys_rows)
     state.touch_reserves()
     np.subtract.at(state.book.rows.cash, slots, fee + surplus)
     np.add.at(state.reserve_cash[FUND], state.book.currency[account], fee + surplus)

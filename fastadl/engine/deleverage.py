@@ -13,10 +13,10 @@ from fastadl import reference
 from fastadl.book import leg_rank
 from fastadl.engine.allocation import NEEDS_DETAIL, Quotas, quotas
 from fastadl.engine.bankruptcy import Bankruptcies
-from fastadl.engine.close_out import values_at
 from fastadl.engine.ranking import candidates
 from fastadl.engine.results import Tick
 from fastadl.engine.state import State
+from fastadl.engine.worth import values_at
 from fastadl.errors import BoundsError
 from fastadl.kernels.fill import (
     FULL,

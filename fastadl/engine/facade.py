@@ -19,16 +19,22 @@ from fastadl.engine import fund as fund_stage
 from fastadl.engine.executions import Executions
 from fastadl.engine.fund_rules import FundRule
 from fastadl.engine.prices import given_prices
-from fastadl.engine.results import Checks, Marked, Report, Tick
-from fastadl.engine.scoring import scoring
-from fastadl.engine.settings import checked_funds, checked_threads, checked_time, running_on
+from fastadl.engine.results import Checks, Estimates, Marked, Report, Tick
+from fastadl.engine.settings import (
+    checked_funds,
+    checked_liquidity,
+    checked_policy,
+    checked_threads,
+    checked_time,
+    running_on,
+)
 from fastadl.engine.socialize import begin_session
 from fastadl.engine.spread import spread
 from fastadl.engine.standing import Standings
 from fastadl.engine.state import FUND, State, held_instruments
 from fastadl.errors import InputError, StageError
 from fastadl.kernels._threads import refuse_fork
-from fastadl.policy import AdlPolicy, Liquidity
+from fastadl.policy import AdlPolicy, AnyOrderBook
 from fastadl.schema import Float64Array, Int64Array
 
 __all__ = ["Checks", "Engine", "Marked"]
@@ -44,8 +50,8 @@ class Engine:
         Name of a preset, or choices as in a scenario file.
     fund : decimal, mapping or Fund
         Cash of the insurance fund (one-currency book), a `Fund`, or one per currency.
-    liquidity : mapping or Liquidity, optional
-        Simulated order book that detected accounts are closed in.
+    liquidity : mapping, Liquidity or AnyOrderBook, optional
+        Simulated order book that detected accounts are closed in (rules R22, R100).
     threads : int, optional
         Threads of the kernels, at most what numba was started with (``NUMBA_NUM_THREADS``, by default the
         number of cores); numba's setting if left out. No result depends on it.
@@ -82,7 +88,7 @@ class Engine:
         *,
         policy: str | Mapping[str, Any] | AdlPolicy = "bitmex",
         fund: Any = "0",
-        liquidity: Mapping[str, Any] | Liquidity | None = None,
+        liquidity: Mapping[str, Any] | AnyOrderBook | None = None,
         incremental: bool = False,
         threads: int | None = None,
         copy: bool = True,
@@ -90,14 +96,8 @@ class Engine:
         if incremental:
             raise InputError(("incremental",), incremental, "leave it out; every mark is a full pass")
         refuse_fork()
-        self.policy = AdlPolicy.of(policy)
-        for symbol, _ in self.policy.betas or ():
-            book.instruments.lookup(symbol, ("policy", "betas", symbol))
-        for score in (self.policy.score, *self.policy.then):
-            scoring(score)  # refuses a function of the user's that cannot be used
-        self.liquidity = Liquidity.of(liquidity)
-        if self.liquidity is not None:
-            self.liquidity.depth_lots(book.instruments)
+        self.policy = checked_policy(book, policy)
+        self.liquidity = checked_liquidity(book, liquidity)
         self._threads = checked_threads(threads)
         funds = checked_funds(book, fund, self.policy)
         if copy:
@@ -168,6 +168,11 @@ class Engine:
         with self._whole():
             self._open()
             self._take_over()
+
+    def left(self) -> int:
+        """How many bankrupt accounts the fund has left something of, between `takeover` and `deleverage`."""
+        with self._reading() as state:
+            return 0 if self._doomed is None else fund_stage.left_open(state, self._doomed)
 
     def deleverage(self) -> Report:
         """Close or charge what the fund left, and end the tick (rules R28 to R31).
@@ -353,6 +358,19 @@ class Engine:
         with self._reading() as state:
             return state.equity_floor(state.book.slot), state.margin_ceiling(state.book.slot)
 
+    def estimates(self) -> Estimates:
+        """Equity, maintenance margin and gross notional of every account in float64, in one quick pass."""
+        with self._reading() as state:
+            self._check_marked()
+            equity, margin, gross, _ = state.evaluated(state.book.slot)
+            return Estimates(equity, margin, gross)
+
+    @property
+    def unit_values(self) -> Float64Array:
+        """Value of one lot of each instrument at its mark, in atoms, negative for an inverse one."""
+        with self._lock:
+            return self._state.marks.unit.copy()
+
     def reserves(self) -> pl.DataFrame:
         """Cash and equity (rounded down) of the fund and the market account, by currency, in atoms."""
         with self._reading() as state:
@@ -440,6 +458,41 @@ class Engine:
             other._lock = threading.RLock()
             other._tick = other._doomed = None
             other._fills_lawful = other._closed_at_zero = True
+            return other
+
+    def fork(
+        self, policy: str | Mapping[str, Any] | AdlPolicy, liquidity: AnyOrderBook | None = None
+    ) -> Engine:
+        """An engine of its own that goes on from here under another policy, the tick in progress included.
+
+        As long as the fund leaves nothing (`left`), policies do the same: what comes of the fork is what
+        comes of a run from the beginning.
+
+        Parameters
+        ----------
+        policy : str, mapping or AdlPolicy
+        liquidity : AnyOrderBook, optional
+            In place of this engine's.
+
+        Raises
+        ------
+        InputError
+            If the two would not have come here alike: by `AdlPolicy.idle_until_loss`, or another ``split``.
+        """
+        with self._lock:
+            other = self.copy()
+            other.policy = new = checked_policy(self._state.book, policy)
+            alike = self.policy.idle_until_loss and new.idle_until_loss and self.policy.split == new.split
+            if not alike:
+                raise InputError(
+                    ("policy",), policy, "start an engine of its own: it would have come elsewhere"
+                )
+            if liquidity is not None:
+                other.liquidity = checked_liquidity(self._state.book, liquidity)
+            other._tick = None if self._tick is None else self._tick.copy()
+            other._doomed = None if self._doomed is None else self._doomed.copy()
+            other._totals = self._totals
+            other._fills_lawful, other._closed_at_zero = self._fills_lawful, self._closed_at_zero
             return other
 
     def __repr__(self) -> str:

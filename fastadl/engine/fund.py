@@ -9,15 +9,16 @@ import numpy as np
 
 from fastadl import reference
 from fastadl.engine.bankruptcy import Bankruptcies
-from fastadl.engine.close_out import close, values_at
+from fastadl.engine.close_out import close
 from fastadl.engine.fund_rules import WHOLE, FundRule, Purse
 from fastadl.engine.results import Tick
 from fastadl.engine.state import FUND, State
+from fastadl.engine.worth import values_at
 from fastadl.kernels.fund import DEBT, DONE, ROOM, takeover
 from fastadl.kernels.layout import expand
-from fastadl.schema import Float64Array, Int64Array, IntArray
+from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
 
-__all__ = ["pay_debts", "take_at_mark", "take_over"]
+__all__ = ["left_open", "pay_debts", "take_at_mark", "take_over"]
 
 #: What pairs of float64 may be off by, relative to the room at the start.
 _DRIFT = 1e-24
@@ -41,7 +42,7 @@ def take_over(state: State, tick: Tick, doomed: Bankruptcies, rules: list[FundRu
             continue
         if rule.room(state) > 0:
             _Takeover(state, doomed, members, rule, taken, paid).run()
-        if _wanting(state, doomed, members):
+        if _open(state, doomed)[members].any():
             rule.rest({WHOLE})
     state.check_reserve(FUND)
     some = np.flatnonzero(taken)
@@ -63,11 +64,14 @@ def take_over(state: State, tick: Tick, doomed: Bankruptcies, rules: list[FundRu
     _add_payments(state, tick, work.slot, paid)
 
 
-def _wanting(state: State, doomed: Bankruptcies, members: IntArray) -> bool:
-    """Whether accounts have lots, or nothing but a debt, left."""
-    count = len(doomed.work.slot)
-    left = np.bincount(doomed.owner, doomed.left, count)[members] > 0
-    return bool((left | (state.book.rows.cash[doomed.work.slot[members]] < 0)).any())
+def left_open(state: State, doomed: Bankruptcies) -> int:
+    """How many bankrupt accounts have lots, or nothing but a debt, left."""
+    return int(np.count_nonzero(_open(state, doomed)))
+
+
+def _open(state: State, doomed: Bankruptcies) -> BoolArray:
+    lots = np.bincount(doomed.owner, doomed.left, len(doomed.work.slot))
+    return (lots > 0) | (state.book.rows.cash[doomed.work.slot] < 0)
 
 
 def _take_row_by_row(

@@ -10,10 +10,11 @@ import numpy as np
 
 from fastadl.book import leg_rank
 from fastadl.engine.bankruptcy import Bankruptcies
-from fastadl.engine.close_out import close, values_at
+from fastadl.engine.close_out import close
 from fastadl.engine.ranking import Candidates, candidates
 from fastadl.engine.results import Tick
 from fastadl.engine.state import FUND, State
+from fastadl.engine.worth import values_at
 from fastadl.policy import AdlPolicy
 from fastadl.schema import Int64Array, IntArray
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from math import gcd
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +14,7 @@ from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.account import Exact
 from fastadl.kernels.decimal import Scale
 from fastadl.kernels.mark import Margins
+from fastadl.kernels.money import PerLot
 from fastadl.kernels.price import unit_values
 from fastadl.schema import Float64Array
 
@@ -300,8 +300,17 @@ def rest(number: int, per: int, high: float) -> float:
     return (number * bottom - top * per) / (per * bottom)
 
 
-def reduced(numerator: int, denominator: int) -> tuple[int, int]:
-    """A positive fraction as int64 numbers for the kernels; (0, 0) where they do not fit."""
-    common = gcd(numerator, denominator)
-    top, bottom = numerator // common, denominator // common
-    return (top, bottom) if top < WIDE and bottom < WIDE else (0, 0)
+def per_lot(units: Mapping[int, Fraction]) -> PerLot:
+    """Unit values by key, each a small number from 0, for the kernels."""
+    size = max(units, default=-1) + 1
+    pairs, parts = np.zeros((2, size), np.int64), np.zeros((2, size))
+    negative = np.zeros(size, np.bool_)
+    for key, unit in units.items():
+        number, per = abs(unit.numerator), unit.denominator
+        negative[key] = unit < 0
+        parts[0, key] = number / per
+        if number < WIDE and per < WIDE:
+            pairs[:, key] = number, per
+        else:
+            parts[1, key] = rest(number, per, parts[0, key])
+    return PerLot(units=pairs[0], per=pairs[1], high=parts[0], low=parts[1], negative=negative)

@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 
 from fastadl.contracts import Kind
+from fastadl.engine.state import sums
 from fastadl.schema import FUND, BoolArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from fastadl.book import Book
 
-__all__ = ["LISTS", "Checks", "Marked", "Report", "Tick"]
+__all__ = ["LISTS", "Checks", "Estimates", "Marked", "Report", "Tick"]
 
 #: The lists of a report, in the order of the waterfall, each with the columns its stage hands over. Accounts
 #: are positions in the book; −1 is the fund.
@@ -84,13 +85,13 @@ class Tick:
 
     def columns(self, name: str) -> dict[str, IntArray]:
         """The columns of a list, as codes and integers."""
-        parts = self.lists[name]
-        return {
-            column: np.concatenate([part[column] for part in parts])
-            if parts
-            else np.empty(0, np.float64 if column in _FLOAT else np.bool_ if column in _FLAG else np.int64)
-            for column in LISTS[name]
-        }
+        return {column: self.column(name, column) for column in LISTS[name]}
+
+    def column(self, name: str, column: str) -> IntArray:
+        """One column of a list."""
+        if self.lists[name]:
+            return np.concatenate([part[column] for part in self.lists[name]])
+        return np.empty(0, np.float64 if column in _FLOAT else np.bool_ if column in _FLAG else np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,21 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimates:
+    """What accounts are worth, in float64 atoms, in the order of the book's accounts.
+
+    Attributes
+    ----------
+    equity, maintenance_margin, gross : float64 (accounts)
+        `gross` is the notional of all rows.
+    """
+
+    equity: Float64Array
+    maintenance_margin: Float64Array
+    gross: Float64Array
+
+
+@dataclass(frozen=True, slots=True)
 class Checks:
     """The four conservation laws: lots, money, lawful fills, bankrupt accounts closed at zero."""
 
@@ -123,8 +139,11 @@ class Checks:
 
     @property
     def ok(self) -> bool:
-        """Whether all four hold."""
+        """Whether all four hold; so does the truth of the object."""
         return self.lots and self.money and self.fills and self.bankrupt_closed_at_zero
+
+    def __bool__(self) -> bool:
+        return self.ok
 
 
 class Report:
@@ -249,6 +268,26 @@ class Report:
             [self._summary(i, code) for i, code in enumerate(self._instruments.currencies)],
             schema_overrides={"tick": pl.Int64, "time": pl.Int64},
         )
+
+    def columns(self, name: str) -> dict[str, IntArray]:
+        """A list as arrays, building no frame: accounts as places in the book (−1: the fund), sides as bool.
+
+        Parameters
+        ----------
+        name : str
+            A name of `LISTS`, whose columns these are.
+        """
+        return self._tick.columns(name)
+
+    def lots(self, name: str) -> Int64Array:
+        """Lots of a list's entries by leg (2 · instrument, + 1 where the side is short), building no frame.
+
+        Parameters
+        ----------
+        name : {"executions", "takeovers", "adl_fills", "refused"}
+        """
+        instrument, is_long, lots = (self._tick.column(name, c) for c in ("instrument", "long", "lots"))
+        return sums(2 * instrument + ~is_long, lots, 2 * len(self._instruments))
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """All lists, then ``notices`` and ``summary``, by name."""

@@ -9,12 +9,20 @@ from typing import Any
 
 from fastadl.book import Book
 from fastadl.decimals import plain
+from fastadl.engine.scoring import scoring
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels._threads import refuse_fork
-from fastadl.policy import AdlPolicy, Fund
+from fastadl.policy import AdlPolicy, AnyOrderBook, Fund, Liquidity
 from fastadl.schema import SUM_BOUND
 
-__all__ = ["checked_funds", "checked_threads", "checked_time", "running_on"]
+__all__ = [
+    "checked_funds",
+    "checked_liquidity",
+    "checked_policy",
+    "checked_threads",
+    "checked_time",
+    "running_on",
+]
 
 
 def checked_funds(book: Book, given: Any, policy: AdlPolicy) -> list[Fund]:
@@ -75,6 +83,36 @@ def checked_time(time: object, last: int) -> int:
     if int(time) > SUM_BOUND:
         raise BoundsError(("time",), int(time), "give at most 2^62 seconds (rule R1)")
     return int(time)
+
+
+def checked_liquidity(book: Book, given: Mapping[str, Any] | AnyOrderBook | None) -> AnyOrderBook | None:
+    """An order book for simulations (rule R100), from itself or from a mapping as in a scenario file.
+
+    Raises
+    ------
+    InputError
+        If it is none, or not for the instruments of the book.
+    """
+    orders = given if isinstance(given, AnyOrderBook) else Liquidity.of(given)
+    if orders is not None:
+        orders.check(book.instruments)
+    return orders
+
+
+def checked_policy(book: Book, given: str | Mapping[str, Any] | AdlPolicy) -> AdlPolicy:
+    """A policy for a book.
+
+    Raises
+    ------
+    InputError
+        For a beta of an unknown symbol, or a score of the user's own that cannot be used.
+    """
+    policy = AdlPolicy.of(given)
+    for symbol, _ in policy.betas or ():
+        book.instruments.lookup(symbol, ("policy", "betas", symbol))
+    for score in (policy.score, *policy.then):
+        scoring(score)
+    return policy
 
 
 def checked_threads(threads: object) -> int | None:

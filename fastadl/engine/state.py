@@ -40,6 +40,8 @@ FUND, MARKET = 0, 1
 _BLOCK = 1 << 17
 #: Guards hold while no unit value exceeds this multiple of the one they were made at.
 _HEADROOM = 1.25
+#: Up to this part of all accounts, guards are renewed without looking for repeated ones.
+_FEW = 256
 
 
 class State:
@@ -61,6 +63,9 @@ class State:
         See `fastadl.kernels.mark`; valid up to `ceiling`.
     session : Session or None
         What is remembered of sessions (rule R95).
+    sliced : int64 (accounts) or None
+        When an order last closed a part of an account's positions (rule R101), −1 for never; None as long as
+        nobody asks.
     """
 
     def __init__(self, book: Book) -> None:
@@ -76,6 +81,7 @@ class State:
         self.reserve_cash = np.zeros((2, len(book.instruments.currencies)), np.int64)
         self.reserve_realized = np.zeros((2, len(book.instruments)), np.int64)
         self.session: Session | None = None
+        self.sliced: Int64Array | None = None
         self.ceiling: Float64Array
         self.guard: Float64Array
         self.most_lots = _most_lots(book)
@@ -96,6 +102,7 @@ class State:
         other = State(self.book.copy())
         other.set_prices(self.prices())
         other.session = self.session
+        other.sliced = None if self.sliced is None else self.sliced.copy()
         other.reserve_cash = self.reserve_cash.copy()
         other.reserve_realized = self.reserve_realized.copy()
         return other
@@ -159,6 +166,18 @@ class State:
         self._undo.append(undo)
         self.session = session
 
+    def remember_slices(self, accounts: IntArray, time: int) -> None:
+        """Note that orders closed parts of these accounts' positions (rule R101)."""
+        if self.sliced is None:
+            self.sliced = np.full(len(self.book.slot), -1, np.int64)
+        sliced, before = self.sliced, self.sliced[accounts]
+
+        def undo() -> None:
+            sliced[accounts] = before
+
+        self._undo.append(undo)
+        sliced[accounts] = time
+
     def reserve(self, who: int) -> Reserve:
         """The fund or the market account as kernels take it."""
         return Reserve(
@@ -221,6 +240,10 @@ class State:
     def refresh(self, slots: IntArray) -> None:
         """Renew the guards of accounts that changed."""
         if self.ceiling.any():
+            if len(slots) > len(self.guard) // _FEW:  # each once, in the order of memory
+                among = np.zeros(len(self.guard), np.bool_)
+                among[slots] = True
+                slots = np.flatnonzero(among)
             guard_slots(self.book.rows, self.ceiling, self.margins, _narrow(slots), self.guard)
 
     # ------------------------------------------------------------------ exact numbers
@@ -332,12 +355,12 @@ class State:
     def open_lots(self) -> Int64Array:
         """Lots of all traders by leg, exactly: int64 (legs)."""
         rows = self.book.rows
-        return _sums(rows.leg, np.abs(rows.lots).astype(np.int64), 2 * len(self.instruments))
+        return sums(rows.leg, np.abs(rows.lots).astype(np.int64), 2 * len(self.instruments))
 
     def open_entries(self) -> Int64Array:
         """Entry value of all traders by leg, exactly, in atoms: int64 (legs)."""
         rows = self.book.rows
-        return _sums(rows.leg, rows.entry, 2 * len(self.instruments))
+        return sums(rows.leg, rows.entry, 2 * len(self.instruments))
 
     def totals(self) -> tuple[list[int], list[int]]:
         """Σ lots of every instrument, and Σ (cash − entry value) of every currency (laws 1 and 2)."""
@@ -346,10 +369,10 @@ class State:
         count = len(self.instruments)
         lots = [
             int(v)
-            for v in _sums(instrument, rows.lots.astype(np.int64), count) + book.reserve_lots.sum(axis=0)
+            for v in sums(instrument, rows.lots.astype(np.int64), count) + book.reserve_lots.sum(axis=0)
         ]
-        entry = _sums(instrument, rows.entry, count) + book.reserve_entry.sum(axis=0)
-        money = self.reserve_cash.sum(axis=0) + _sums(
+        entry = sums(instrument, rows.entry, count) + book.reserve_entry.sum(axis=0)
+        money = self.reserve_cash.sum(axis=0) + sums(
             book.currency[rows.account], rows.cash, len(self.instruments.currencies)
         )
         totals = [int(v) for v in money]
@@ -413,7 +436,7 @@ def _blocks(book: Book) -> Int64Array:
     return np.array(blocks, np.int64).reshape(-1, 3)
 
 
-def _sums(group: IntArray, values: Int64Array, count: int) -> Int64Array:
+def sums(group: IntArray, values: Int64Array, count: int) -> Int64Array:
     """Exact integer sums by group: 26 bits at a time, so that float64 adds them without error."""
     low, high = values & 0x3FFFFFF, values >> 26
     return np.bincount(group, low, count).astype(np.int64) + (

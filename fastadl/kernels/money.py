@@ -1,14 +1,40 @@
-"""How money and lots move: closing a row, and the fund or the market taking one over (rules R10, R12)."""
+"""How money and lots move: what lots are worth, closing a row, the fund or the market taking one over."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from fastadl.kernels._jit import borrowing
+from fastadl.kernels.account import split_floor
 from fastadl.kernels.layout import locate
-from fastadl.kernels.wide import muldiv, trunc_scaled
+from fastadl.kernels.wide import muldiv, multiply, trunc_scaled, whole
 
-__all__ = ["Reserve", "close", "close_rows", "find_rows", "floors", "release", "take"]
+__all__ = [
+    "PerLot",
+    "Reserve",
+    "close",
+    "close_rows",
+    "find_rows",
+    "first_come",
+    "release",
+    "take",
+    "values",
+]
+
+#: A value from here on may pass the bound of rule R1.
+_LARGE = 4e18
+#: Bound on the relative error of a product of two pairs of float64.
+_ROUNDING = 1e-29
+
+
+class PerLot(NamedTuple):
+    """What one lot is worth, by any key; as in `fastadl.kernels.account.Exact`."""
+
+    units: Any  # int64 (keys)     |unit value| = units / per
+    per: Any  # int64 (keys)       0 where 62 bits are not enough
+    high: Any  # float64 (keys)    |unit value| = high + low, good to 2^-105
+    low: Any  # float64 (keys)
+    negative: Any  # bool (keys)
 
 
 class Reserve(NamedTuple):
@@ -140,7 +166,50 @@ def close_rows(rows, slot, row, closed, value, other, reserve, profit, gained):
 
 
 @borrowing
-def floors(x, y, z, out):
-    """`floor(x · y / z)`, element by element, within the bounds of `muldiv`; all int64 (n)."""
-    for i in range(x.shape[0]):
-        out[i] = muldiv(x[i], y[i], z[i])[0]
+def values(lots, which, price, out, sure):
+    """Values of signed lots in whole atoms, rounded down (rule R15).
+
+    Parameters
+    ----------
+    lots, which : int64 (n)
+        Signed lots, and the key of their unit value.
+    price : PerLot
+    out : int64 (n)
+        Written.
+    sure : bool (n)
+        Written: False where the answer must be found with unlimited integers, or may pass 2^62.
+    """
+    for i in range(lots.shape[0]):
+        key = which[i]
+        size = abs(float(lots[i])) * price.high[key]
+        sure[i] = size < _LARGE
+        out[i] = 0
+        if not sure[i]:
+            continue
+        signed = -lots[i] if price.negative[key] else lots[i]
+        if price.per[key] > 0:
+            out[i] = muldiv(signed, price.units[key], price.per[key])[0]
+        else:
+            product = multiply(whole(signed), (price.high[key], price.low[key]))
+            out[i], part = split_floor(product)
+            error = 1e-12 + size * _ROUNDING
+            sure[i] = error < part < 1.0 - error
+
+
+@borrowing
+def first_come(key, asked, left, given):
+    """Give everybody in turn min(asked, what is left of the key).
+
+    Parameters
+    ----------
+    key : integer (n)
+    asked : int64 (n)
+    left : int64 (keys)
+        Written: what nobody took.
+    given : int64 (n)
+        Written.
+    """
+    for i in range(key.shape[0]):
+        some = min(asked[i], left[key[i]])
+        left[key[i]] -= some
+        given[i] = some

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
+from fastadl.errors import InputError
+
 __all__ = [
     "CHOICES",
     "FIRST_ALLOCATIONS",
@@ -24,6 +26,7 @@ __all__ = [
     "Trigger",
     "alone",
     "nearest",
+    "one_of",
 ]
 
 Trigger: TypeAlias = Literal["bankrupt", "none", "unfilled", "drawdown", "pool_profit"]
@@ -115,3 +118,10 @@ def nearest(name: object, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name).casefold(), list(known), n=1, cutoff=0.5)
     close = close or difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def one_of(path: tuple[str, ...], value: object, allowed: tuple[str, ...]) -> str:
+    """The value, if it is one of those allowed."""
+    if not isinstance(value, str) or value not in allowed:
+        raise InputError(path, value, f"take one of {', '.join(allowed)}{nearest(value, allowed)}")
+    return value

@@ -38,6 +38,11 @@ class Limit:
     max_loss: Fraction | None
     daily_share: Fraction | None
 
+    def to_dict(self) -> dict[str, str]:
+        """What is said, decimals as text."""
+        said = {"max_loss": self.max_loss, "daily_share": self.daily_share}
+        return {name: plain(value) for name, value in said.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class Fund:
@@ -112,6 +117,19 @@ class Fund:
                 raise InputError(("fund", field), None, "give a value, or leave it out (rule R89)")
         return cls(**fund)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping `of` reads, decimals as text; what is as it is unless given is left out."""
+        table: dict[str, Any] = {"cash": plain(self.cash)}
+        if self.min_equity:
+            table["min_equity"] = plain(self.min_equity)
+        if self.max_drawdown is not None:
+            table |= {"max_drawdown": plain(self.max_drawdown), "peak_window": self.peak_window}
+        if self.limits:
+            table["limits"] = {symbol: limit.to_dict() for symbol, limit in self.limits}
+        if self.daily_share is not None:
+            table["daily_share"] = plain(self.daily_share)
+        return table
+
     def cash_atoms(self, decimals: int) -> int:
         """The cash in atoms of ``10**-decimals``; refuses what is finer, or past 2^62 (rule R1)."""
         atoms = self.cash * 10**decimals
@@ -141,7 +159,7 @@ class Fund:
         return found
 
 
-def number(value: Any, path: tuple[str, ...]) -> Fraction:
+def number(value: Any, path: tuple[str | int, ...]) -> Fraction:
     """The exact number, or an error at its path."""
     try:
         return exact(value)

@@ -167,6 +167,14 @@ class AdlPolicy:
         usual = PARAMETERS[name].default
         return min(usual, self.drawdown_start) if name == "drawdown_stop" else usual
 
+    @property
+    def idle_until_loss(self) -> bool:
+        """Whether it changes nothing as long as the fund takes all that is bankrupt.
+
+        Not those that act on solvent accounts (rules R87, R90) or on earlier marks (rules R88, R95).
+        """
+        return self.trigger in ("bankrupt", "none") and self.session is None
+
     @classmethod
     def of(cls, policy: str | Mapping[str, Any] | AdlPolicy) -> AdlPolicy:
         """A policy from the name of a preset, or from a mapping as in a scenario file (rules R66, R67).

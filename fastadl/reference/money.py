@@ -1,7 +1,10 @@
-"""How money and lots move (rules R10, R12)."""
+"""How money and lots move (rules R10, R12, R15)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
+from math import floor
 from typing import TYPE_CHECKING
 
 from fastadl.reference.layout import places
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
     from fastadl.kernels.layout import Rows
     from fastadl.kernels.money import Reserve
 
-__all__ = ["close", "close_rows", "find_rows", "floors", "release", "take"]
+__all__ = ["close", "close_rows", "find_rows", "first_come", "release", "take", "values"]
 
 
 def release(rows: Rows, at: int, closed: int, held: int) -> int:
@@ -79,6 +82,13 @@ def close_rows(
             rows.entry[same] += worth - paid
 
 
-def floors(x: Int64Array, y: Int64Array, z: Int64Array, out: Int64Array) -> None:
-    """``x · y / z`` rounded down, element by element."""
-    out[:] = [int(a) * int(b) // int(c) for a, b, c in zip(x, y, z, strict=True)]
+def values(lots: Int64Array, which: IntArray, units: Sequence[Fraction]) -> list[int]:
+    """Values of signed lots in whole atoms, rounded down (rule R15)."""
+    return [floor(int(n) * units[key]) for n, key in zip(lots, which, strict=True)]
+
+
+def first_come(key: IntArray, asked: Int64Array, left: Int64Array, given: Int64Array) -> None:
+    """Give everybody in turn min(asked, what is left of the key)."""
+    for i, (which, most) in enumerate(zip(key, asked, strict=True)):
+        given[i] = min(most, left[which])
+        left[which] -= given[i]

@@ -252,12 +252,18 @@ def optional(number: str | int | None) -> Fraction | None:
 
 @dataclass(frozen=True)
 class Liquidity:
-    """R68. Depth in quantity."""
+    """R68, R101. Depth in quantity, `slice_above` in units of the currency."""
 
     depth: dict[str, Fraction]
     slippage: Fraction
     fee: Fraction
     surplus: str
+    slice: Fraction | None
+    slice_above: Fraction
+    cooldown: int
+    in_cooldown: str
+    step_down: bool
+    bankrupt: str
 
 
 def liquidity_model(raw: dict[str, Any] | None) -> Liquidity | None:
@@ -268,4 +274,10 @@ def liquidity_model(raw: dict[str, Any] | None) -> Liquidity | None:
         decimal(raw.get("slippage", "0")),
         decimal(raw.get("fee", "0")),
         raw.get("surplus", "trader"),
+        optional(raw.get("slice")),
+        decimal(raw.get("slice_above", "0")),
+        raw.get("cooldown", 0),
+        raw.get("in_cooldown", "wait"),
+        raw.get("step_down", False),
+        raw.get("bankrupt", "book"),
     )

@@ -51,7 +51,8 @@ class Memory:
     """What is kept from tick to tick besides the book.
 
     `switches` holds the symbols whose switch is on, and WHOLE_FUND for that of the fund (R88). Costs are
-    those since the day began, of a symbol and (WHOLE_FUND) of all (R89).
+    those since the day began, of a symbol and (WHOLE_FUND) of all (R89). `sliced` is when an order last
+    closed a part of an account's rows (R101).
     """
 
     marks: list[FundMark] = field(default_factory=list)
@@ -63,6 +64,7 @@ class Memory:
     session: int | None = None
     remembered: dict[str, int] = field(default_factory=dict)
     remembered_before: dict[str, int] | None = None
+    sliced: dict[str, int] = field(default_factory=dict)
 
 
 WHOLE_FUND = ""
@@ -86,6 +88,7 @@ class Tick:
     rules: Rules
     memory: Memory
     number: int
+    time: int
     session_ended: bool = False
     detected: list[Account] = field(default_factory=list)
     bankrupts: list[Bankrupt] = field(default_factory=list)

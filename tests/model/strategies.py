@@ -112,6 +112,8 @@ def scenarios(
         limit_fund(draw, scenario, listing, typical, decimals)
         fit_policy(scenario, listing)
     scenario |= draw_liquidity(draw, listing, always_liquidity)
+    if (scenario.get("liquidity") or {}).get("cooldown"):
+        hold_prices(draw, ticks)
     scenario["ticks"] = ticks
     if chance(draw, 3):
         spell_integers(scenario)
@@ -138,6 +140,13 @@ def draw_ticks(draw: Draw, listing: list[Listed], max_ticks: int, *, wide: bool)
             tick["time"] = time
         ticks.append(tick)
     return ticks[:max_ticks]
+
+
+def hold_prices(draw: Draw, ticks: list[Raw]) -> None:
+    """Some ticks without a move, in which a sliced account is still where it was."""
+    for tick in ticks[1:]:
+        if chance(draw, 2):
+            tick["marks"] = {}
 
 
 def mark_first(draw: Draw, instruments: list[Raw], listing: list[Listed], ticks: list[Raw]) -> None:
@@ -260,9 +269,26 @@ def draw_liquidity(draw: Draw, listing: list[Listed], always: bool) -> Raw:
         "fee": draw(one_of("0.001", "0.01", "0.1", "0", None)),
         "surplus": draw(one_of(None, "fund", "fund", "trader")),
     }
+    if chance(draw, 2):
+        given |= draw_partial(draw)
     model: Raw = {"model": "fixed", "depth": depth}
     model |= {name: value for name, value in given.items() if value is not None}
     return {"liquidity": model}
+
+
+def draw_partial(draw: Draw) -> Raw:
+    """R101: orders for a part, and what goes with them; where the bankrupt go."""
+    given: Raw = {
+        "slice": draw(one_of("0.2", "0.5", None, "0.001", "0.3334", "0.99")),
+        "step_down": draw(one_of(None, True, False, True)),
+        "bankrupt": draw(one_of(None, "fund", "book")),
+    }
+    if given["slice"] is not None:
+        given["slice_above"] = draw(one_of(None, "100", None, 1, "2500.5", "0"))
+    if given["slice"] is not None or given["step_down"]:
+        given["cooldown"] = draw(one_of(None, 30, 1, 0, 40_000))
+        given["in_cooldown"] = draw(one_of(None, "whole", "wait"))
+    return given
 
 
 def spell_integers(scenario: Raw) -> None:

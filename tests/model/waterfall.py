@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from model import margin
-from model.book import LONG, SHORT, Account, Book
+from model.book import LONG, SHORT, Account, Book, Row
 from model.contract_space import deleverage
 from model.exact import ceil, floor, largest_remainders
 from model.fund import fund_first_pass, fund_marked, fund_second_pass
@@ -28,7 +28,7 @@ class Prices:
 def run_tick(book: Book, rules: Rules, memory: Memory, number: int, raw: Prices) -> tuple[Tick, Laws]:
     """R20 to R32, with the stages of section 9; returns the tick and its four laws."""
     book.mark(raw.marks, raw.oracle)
-    tick = Tick(book, rules, memory, number)
+    tick = Tick(book, rules, memory, number, raw.time)
     fund_marked(book, rules, memory, raw.time)
     begin_session(tick, raw.time)
     lots, money = book.lots(), book.money()
@@ -102,10 +102,14 @@ def close_out(tick: Tick) -> None:
     }
     for account in tick.detected:
         executed = 0
+        cooling = in_cooldown(tick, account)
         for row in account.rows():
-            lots = min(row.lots, depth_left[row.symbol, row.side])
+            order = ordered(tick, account, row, cooling=cooling)
+            lots = min(order, depth_left[row.symbol, row.side])
             if lots == 0:
                 continue
+            if order < row.lots:
+                tick.memory.sliced[account.id] = tick.time
             depth_left[row.symbol, row.side] -= lots
             price = book.marks[row.symbol] * (1 - row.side * liquidity.slippage)
             value = floor(row.side * lots * book.instruments[row.symbol].unit_value(price))
@@ -125,6 +129,34 @@ def close_out(tick: Tick) -> None:
         pay_fee(tick, account, "liquidation_fee", fee)
         if liquidity.surplus == "fund" and not account.rows():
             pay_fee(tick, account, "surplus", max(0, account.cash))
+
+
+def in_cooldown(tick: Tick, account: Account) -> bool:
+    """R101."""
+    assert tick.rules.liquidity is not None
+    before = tick.memory.sliced.get(account.id)
+    return before is not None and tick.time - before < tick.rules.liquidity.cooldown
+
+
+def ordered(tick: Tick, account: Account, row: Row, *, cooling: bool) -> int:
+    """R101: how many lots of a row are ordered closed."""
+    rules, status = tick.rules.liquidity, {e["account"]: e["status"] for e in tick.lists["liquidations"]}
+    assert rules is not None
+    partial = rules.slice is not None or rules.step_down
+    if status[account.id] == "bankrupt":
+        return 0 if rules.bankrupt == "fund" else row.lots
+    if not partial:
+        return row.lots
+    if cooling:
+        return 0 if rules.in_cooldown == "wait" else row.lots
+    order = row.lots
+    instrument, notional = tick.book.instruments[row.symbol], margin.row_notional(tick.book, row)
+    if rules.slice is not None and notional > rules.slice_above * 10**tick.book.decimals:
+        order = min(order, ceil(rules.slice * row.lots))
+    if rules.step_down:
+        border = max(tier.min_notional for tier in instrument.tiers if tier.min_notional < notional)
+        order = min(order, row.lots - floor(border * row.lots / notional))
+    return order
 
 
 def pay_fee(tick: Tick, account: Account, kind: str, amount: int) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fastadl.kernels import decimal as columns
 from fastadl.kernels import lookup as tables
 from fastadl.kernels.rank import BUCKETS
-from fastadl.reference import decimal, lookup, money, rank, wide
+from fastadl.reference import decimal, lookup, rank, wide
 from twins.pair import Pair, assert_equal
 
 #: Not negative, of every number of bits, and the last before and the first of some.
@@ -331,12 +331,6 @@ def same_crossing(kernel: Any, twin: Any, case: Any) -> None:
     assert tuple(kernel(found, need)) == twin(found, need)
 
 
-@st.composite
-def many_products(draw: st.DrawFn) -> tuple[np.ndarray, ...]:
-    parts = np.array(draw(st.lists(products(), max_size=4)), np.int64).reshape(-1, 3).T.copy()
-    return *parts, np.empty_like(parts[0])
-
-
 PAIRS = {
     "wide.muldiv": Pair(wide.muldiv, products()),
     "wide.ceil_scaled": Pair(wide.ceil_scaled, products()),
@@ -349,7 +343,6 @@ PAIRS = {
     "wide.divide": Pair(
         wide.divide, st.tuples(two_parts(), two_parts(zero=False)), within(Fraction(1, 1 << 100))
     ),
-    "money.floors": Pair(money.floors, many_products()),
     "rank.keys": Pair(rank.keys, st.lists(scores, max_size=12), same_keys),
     "rank.order": Pair(rank.order, chosen_rankings(), same_order),
     "rank.histogram": Pair(rank.histogram, queues(), same_histogram),

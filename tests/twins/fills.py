@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from fastadl.engine.prices import reduced
+from fastadl.engine.prices import per_lot
 from fastadl.kernels.fill import FULL, SHORT, SOUND, UNGUARDED, UNSURE, Bankrupt, Fills, Ranked, Refusals
 from fastadl.reference import account, layout
 from fastadl.reference.fill import fill
@@ -38,7 +38,8 @@ class Queue:
         exact = self.found.marks.exact
         if self.price == self.found.units[0]:
             return np.array([exact.units[0], exact.per[0]], np.int64)
-        return np.array(reduced(abs(self.price.numerator), self.price.denominator), np.int64)
+        table = per_lot({0: self.price})
+        return np.array([table.units[0], table.per[0]], np.int64)
 
     @property
     def side(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from fastadl.engine.prices import per_lot
 from fastadl.kernels.account import GROSS, LONG, PROFIT, SHORT
 from fastadl.kernels.mark import guard_slots
 from fastadl.kernels.money import Reserve
@@ -304,6 +305,43 @@ def takings(draw: st.DrawFn) -> tuple[Reserve, int, int, int, int]:
 
 
 @st.composite
+def priced(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, dict[int, Fraction]]:
+    """Lots by key, and unit values that do and do not fit into 62 bits, some of them making values whole."""
+    per = st.one_of(st.integers(1, 9), st.just(10**9), st.integers(1, 1 << 80))
+    size = st.one_of(st.integers(1, 99), st.integers(1, 1 << 70), st.just(1 << 63))
+    units = {key: Fraction(draw(st.sampled_from([1, -1])) * draw(size), draw(per)) for key in (0, 2, 3)}
+    which = draw(st.lists(st.sampled_from(sorted(units)), max_size=8))
+    lots = []
+    for key in which:
+        most = int((1 << 63) / abs(units[key]))
+        part = abs(units[key].denominator)
+        some = draw(st.one_of(st.integers(0, 99), st.integers(0, min(most, 1 << 53)), st.just(part)))
+        lots.append(draw(st.sampled_from([1, -1])) * min(some, 1 << 61))
+    return np.array(lots, np.int64), np.array(which, np.int64), units
+
+
+def same_worth(kernel: Any, twin: Any, found: Any) -> None:
+    lots, which, units = found
+    out, sure = np.empty(len(lots), np.int64), np.empty(len(lots), np.bool_)
+    kernel(lots, which, per_lot(units), out, sure)
+    for i, wanted in enumerate(twin(lots, which, units)):
+        if sure[i]:
+            assert out[i] == wanted
+        else:  # near 2^62, or a wide value that is next to whole
+            value = int(lots[i]) * units[int(which[i])]
+            assert abs(value) > 3.9e18 or abs(value - round(value)) < 1e-9
+
+
+@st.composite
+def queueing(draw: st.DrawFn) -> tuple[np.ndarray, ...]:
+    key = np.array(draw(st.lists(st.integers(0, 3), max_size=9)), np.uint16)
+    lots = st.one_of(st.integers(0, 9), st.integers(0, 1 << 53))
+    asked = np.array(draw(st.lists(lots, min_size=len(key), max_size=len(key))), np.int64)
+    left = np.array(draw(st.lists(lots, min_size=4, max_size=4)), np.int64)
+    return key, asked, left, np.empty(len(key), np.int64)
+
+
+@st.composite
 def lookups(draw: st.DrawFn) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
     found = draw(cases(least=1))
     slots = draw(st.lists(st.sampled_from(found.slots.tolist()), max_size=6))
@@ -371,6 +409,8 @@ PAIRS = {
     "money.release": Pair(money.release, closes(), same_release),
     "money.close": Pair(money.close, closes()),
     "money.take": Pair(money.take, takings()),
+    "money.values": Pair(money.values, priced(), same_worth),
+    "money.first_come": Pair(money.first_come, queueing()),
     "money.find_rows": Pair(money.find_rows, lookups()),
     "money.close_rows": Pair(money.close_rows, executed()),
 }
