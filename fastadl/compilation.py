@@ -6,19 +6,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 from numba.core import event
 
 from fastadl.book import Book
 from fastadl.engine import Engine
+from fastadl.engine.pressure import shocked_units, sums
 from fastadl.engine.settings import running_on
 from fastadl.kernels import _jit
 from fastadl.policy import CHOICES, AdlPolicy, Fund, Liquidity, score
 from fastadl.policy.choices import alone
 
-__all__ = ["Kernel", "Progress", "warmup", "watching"]
+__all__ = ["Kernel", "Progress", "compile_backwards", "warmup", "watching"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +93,29 @@ def warmup(progress: Callable[[Progress], object] | None = None) -> list[Kernel]
     """
     before = _loads()
     with watching(progress) as compiled, running_on(1):  # on a busy machine threads would wait for each other
-        book, *_ = (Book.from_frames(*_frames(number)) for number in (str, int, float))
-        Book.from_frames(*book.to_frames())
-        for policy in _policies():
-            _run(book, policy)
-        _stand(book)
+        for work in _works():
+            work()
     loaded = [Kernel(name, 0.0, True) for name, loads in _loads().items() if loads > before.get(name, 0)]
     return sorted([*compiled, *loaded], key=lambda kernel: kernel.name)
+
+
+def compile_backwards() -> None:
+    """Compile what `warmup` comes to last, for a process that has begun it and finds this in the cache."""
+    with running_on(1):
+        for work in reversed(_works()):
+            work()
+
+
+def _works() -> list[Callable[[], object]]:
+    """What calls every kernel."""
+    book = Book.from_frames(*_frames(str))
+    return [
+        *(partial(Book.from_frames, *_frames(number)) for number in (int, float)),
+        lambda: Book.from_frames(*book.to_frames()),
+        *(partial(_run, book, policy) for policy in _policies()),
+        partial(_stand, book),
+        partial(_press, book),
+    ]
 
 
 @contextmanager
@@ -208,6 +227,14 @@ def _stand(book: Book) -> None:
     engine = Engine(Book.from_frames(instruments, accounts.drop("adl_tier"), positions))
     engine.mark(engine.marks)
     engine.lights(), engine.percentiles()
+
+
+def _press(book: Book) -> None:
+    """The sums of a pressure curve."""
+    engine = Engine(book)
+    state, moves = engine._state, np.array([-0.5, 0.0])
+    units = shocked_units(state, moves, np.ones(len(book.instruments)))
+    sums(state, units, np.ones((len(book.instruments.currencies), len(moves))), by_notional=True)
 
 
 def _run(book: Book, policy: AdlPolicy) -> None:

@@ -10,6 +10,7 @@ from fastadl.bench.deep import DEEP
 from fastadl.bench.limit import LIMIT
 from fastadl.bench.mark import MARK, SCALE
 from fastadl.bench.policies import ALLOCATIONS, SCORES
+from fastadl.bench.pressure import PRESSURE
 from fastadl.bench.rank import SELECT
 from fastadl.bench.registry import Group
 from fastadl.bench.standing import STANDING
@@ -19,7 +20,8 @@ from fastadl.errors import InputError
 __all__ = ["GROUPS", "chosen"]
 
 GROUPS: tuple[Group, ...] = (
-    *(LIMIT, MARK, SCALE, SELECT, STANDING, DEEP, TICKS, CROWD, SCORES, ALLOCATIONS, BUILD, MEMORY, COLD),
+    *(LIMIT, MARK, SCALE, SELECT, STANDING, PRESSURE, DEEP, TICKS, CROWD, SCORES, ALLOCATIONS, BUILD, MEMORY),
+    COLD,
 )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from subprocess import DEVNULL, Popen
 from time import perf_counter
 from typing import Any
 
+from numba.core.config import DISABLE_JIT
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
@@ -33,11 +37,14 @@ class Warmed:
         From beginning to end, loading and running the kernels included.
     cache : str or None
         Folder of compiled kernels.
+    helped : bool
+        Whether a second process compiled for the cache at the same time.
     """
 
     kernels: list[Kernel]
     seconds: float
     cache: str | None
+    helped: bool
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -57,14 +64,34 @@ def warm(console: Console) -> Warmed | None:
     start = perf_counter()
     compiled: list[Kernel] = []
     try:
-        with compiling(console, done=compiled.append, of_all=True):
+        with _helper() as helped, compiling(console, done=compiled.append, of_all=True):
             kernels = warmup()
     except KeyboardInterrupt:
         kept = "are kept, the next warmup goes on from there" if _cache() else "are lost, there is no cache"
         line = f"fastadl: interrupted; the {len(compiled)} kernels compiled so far {kept}"
         console.print(Text(line), soft_wrap=True)
         return None
-    return Warmed(kernels, perf_counter() - start, _cache())
+    return Warmed(kernels, perf_counter() - start, _cache(), helped)
+
+
+@contextmanager
+def _helper() -> Iterator[bool]:
+    """A second process that compiles from the other end, if there is a core for it and a cache to meet in."""
+    folder = cache_directory()
+    if folder is None or not os.access(folder, os.W_OK) or DISABLE_JIT or _cores() < 2:
+        yield False
+        return
+    call = "from fastadl.compilation import compile_backwards; compile_backwards()"
+    with Popen([sys.executable, "-c", call], stdout=DEVNULL, stderr=DEVNULL) as other:
+        try:
+            yield True
+        finally:
+            other.kill()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def show(warmed: Warmed, console: Console) -> None:
@@ -79,6 +106,8 @@ def show(warmed: Warmed, console: Console) -> None:
         console.print(table("Kernels", columns, entries))
     where = f"cache: {warmed.cache}" if warmed.cache else "no cache: nothing is kept for the next process"
     took = f"{found['compiled']} compiled in {found['seconds_compiling']:.1f} s"
+    if warmed.helped and found["compiled"]:
+        took += ", while a second process compiled others for the cache"
     console.print(Text(f"{where}\n{found['cached']} kernels from the cache, {took}"), soft_wrap=True)
 
 

@@ -1,6 +1,6 @@
 """Every public kernel beside its twin in `fastadl.reference`, with inputs at the edges."""
 
-from twins import arithmetic, fills, positions, ranking, shares, socialize, stages, standing
+from twins import arithmetic, fills, positions, pressure, ranking, shares, socialize, stages, standing
 from twins.pair import Pair
 
 #: By the kernel's name in `fastadl.kernels._jit.compiled`.
@@ -8,6 +8,7 @@ PAIRS: dict[str, Pair] = {
     **arithmetic.PAIRS,
     **fills.PAIRS,
     **positions.PAIRS,
+    **pressure.PAIRS,
     **shares.PAIRS,
     **ranking.PAIRS,
     **shares.PAIRS,
