@@ -1,5 +1,25 @@
-"""Stress tests: a synthetic book driven through a price path, the whole waterfall at every step."""
+"""Stress tests: synthetic books along scenarios, the whole waterfall at every step, policies side by side."""
 
-from fastadl.stress.run import Stress, StressResult, run
+from fastadl.stress.compare import EXPLAINED
+from fastadl.stress.drawn import Drawn
+from fastadl.stress.experiment import FEEDBACK, Experiment, run
+from fastadl.stress.order_book import Depth, OrderBook
+from fastadl.stress.paths import SCENARIOS, Path, Scenario
+from fastadl.stress.pressure import Pressure, pressure
+from fastadl.stress.result import StressResult
 
-__all__ = ["Stress", "StressResult", "run"]
+__all__ = [
+    "EXPLAINED",
+    "FEEDBACK",
+    "SCENARIOS",
+    "Depth",
+    "Drawn",
+    "Experiment",
+    "OrderBook",
+    "Path",
+    "Pressure",
+    "Scenario",
+    "StressResult",
+    "pressure",
+    "run",
+]

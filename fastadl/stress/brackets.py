@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from fastadl.contracts import Tier
 from fastadl.errors import InputError
 from fastadl.io.instruments import read_instruments
-from fastadl.stress.prices import asset_of
+from fastadl.stress.paths import asset_of
 
 __all__ = ["read"]
 

@@ -1,0 +1,230 @@
+"""Runs an experiment: one draw a seed, and steps in which policies do the same are run once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastadl import io, synth
+from fastadl.book import Book
+from fastadl.engine import Engine
+from fastadl.policy import AdlPolicy, Fund
+from fastadl.schema import Float64Array
+from fastadl.stress.order_book import Depth, OrderBook
+from fastadl.stress.payers import Holders
+from fastadl.stress.pressure import Pressure, pressure
+from fastadl.stress.result import Facts, StressResult, Writer
+from fastadl.stress.run import Course, Outcome, Progress, Run, uninterrupted
+
+if TYPE_CHECKING:
+    from fastadl.stress.experiment import Experiment
+
+__all__ = ["Ground", "perform", "pressure_of"]
+
+#: Cash in atoms that no fund runs out of (rule R1 allows twice as much).
+_ENDLESS = 1 << 61
+
+
+def perform(
+    experiment: Experiment, out: str | os.PathLike[str] | None, progress: Progress | None
+) -> StressResult:
+    """Run an experiment, as `Experiment.run` says."""
+    if out is None:
+        return _Lab(experiment, progress or _silent, None).result()
+    io.check_folder(out)
+    with io.new_folder(out) as folder:
+        writer = Writer(folder)
+        result = _Lab(experiment, progress or _silent, writer).result()
+        with suppress(KeyboardInterrupt), uninterrupted():  # what is done is worth the moment it takes
+            writer.finish(result)
+    return result
+
+
+def pressure_of(experiment: Experiment, symbol: str | None) -> Pressure:
+    """The pressure curve, as `Experiment.pressure` says."""
+    ground = Ground.of(experiment, experiment.seeds[0])
+    policy = next(iter(experiment.policies.values()))
+    engine = Engine(ground.book, policy=policy, fund=ground.fund, copy=False)
+    engine.mark(ground.course.marks[0])
+    return pressure(engine, symbol=symbol)
+
+
+def _silent(*_: object) -> None:
+    """Progress that nobody watches."""
+
+
+class _Lab:
+    """One pass through an experiment."""
+
+    def __init__(self, experiment: Experiment, tell: Progress, writer: Writer | None) -> None:
+        self._experiment, self._tell, self._writer = experiment, tell, writer
+        self._started = perf_counter()
+        self._outcomes: list[Outcome] = []
+        self._facts: list[Facts] = []
+        self._needed: dict[tuple[int, str], int] = {}
+        self._decimals = 0
+
+    def result(self) -> StressResult:
+        try:
+            self._tell("compiling kernels", 0, 1)
+            for policy in self._experiment.policies.values():
+                _compile(policy)
+            self._all()
+        except KeyboardInterrupt:
+            pass
+        facts = tuple(self._facts)
+        kept = tuple(outcome for outcome in self._outcomes if len(outcome.steps))
+        if not kept:
+            raise KeyboardInterrupt
+        steps = sum(len(outcome.steps) for outcome in kept)
+        self._tell("done", steps, self._experiment.runs * facts[0].steps)
+        seconds = perf_counter() - self._started
+        return StressResult(self._experiment, kept, facts, self._needed, self._decimals, seconds)
+
+    def _all(self) -> None:
+        for seed in self._experiment.seeds:
+            self._tell(f"drawing the book of seed {seed}", 0, 1)
+            ground = Ground.of(self._experiment, seed)
+            self._facts.append(ground.facts)
+            self._decimals = ground.book.instruments.decimals[0]
+            for feedback in self._experiment.feedback:
+                for outcome in self._policies(ground, feedback):
+                    self._outcomes.append(outcome)
+                    if not outcome.finished:
+                        raise KeyboardInterrupt
+                done = len(self._outcomes) * ground.facts.steps
+                self._tell("the fund that was needed", done, self._experiment.runs * ground.facts.steps)
+                self._needed[seed, feedback] = ground.fund_needed(feedback)
+
+    def _policies(self, ground: Ground, feedback: str) -> Iterator[Outcome]:
+        """The outcomes of all policies; those alike share the steps until the fund leaves a loss."""
+        policies = self._experiment.policies
+        alike: dict[str, list[str]] = {}
+        for name, policy in policies.items():
+            if policy.idle_until_loss:
+                alike.setdefault(policy.split, []).append(name)
+        common: dict[str, Run] = {}
+        for name, policy in policies.items():
+            which = {"seed": ground.seed, "feedback": feedback, "policy": name}
+            group = alike.get(policy.split, [])
+            if name not in group or len(group) == 1:
+                yield ground.run(which, policy).go(self._step(name), self._writer)
+                continue
+            if name == group[0]:
+                common[policy.split] = run = ground.run(which, policy)
+                interrupted = run.go_until_loss(self._step(name), self._writer)
+                if interrupted is not None:
+                    yield interrupted
+            run = common.pop(policy.split) if name == group[-1] else common[policy.split]
+            yield run.fork(which, policy).go(self._step(name), self._writer)
+
+    def _step(self, policy: str) -> Callable[[str, int, int], object]:
+        done, runs = len(self._outcomes), self._experiment.runs
+
+        def tell(what: str, at: int, of: int) -> None:
+            self._tell(f"{policy}: {what}", done * of + at, runs * of)
+
+        return tell
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all runs of a seed have in common."""
+
+    seed: int
+    book: Book
+    course: Course
+    interest: Float64Array
+    fund: Fund
+    liquidity: Depth
+    facts: Facts
+
+    @classmethod
+    def of(cls, experiment: Experiment, seed: int) -> Ground:
+        """Draw the book and the path of a seed."""
+        started = perf_counter()
+        anchors = experiment.scenario.anchors
+        if "prices" not in experiment.scenario.parameters:  # of a file, every symbol is wanted
+            anchors = dict(islice(anchors.items(), experiment.book.instruments))
+        book = experiment.book.draw(anchors, seed)
+        seconds = perf_counter() - started
+        path = experiment.scenario.path(book.instruments, seed)
+        engine = Engine(book, copy=False)
+        engine.mark(path.marks[0])
+        interest, holders = _open_interest(book, engine.unit_values), Holders.of(engine)
+        decimals, total = book.instruments.decimals[0], float(interest.sum())
+        fund = experiment.fund.for_interest(total, decimals)
+        return cls(
+            seed=seed,
+            book=book,
+            course=Course(path.times, path.marks, interest / max(total, 1.0), holders),
+            interest=interest,
+            fund=fund,
+            liquidity=experiment.liquidity,
+            facts=Facts(
+                seed=seed,
+                accounts=len(book.accounts),
+                positions=len(book),
+                instruments=len(book.instruments),
+                steps=len(path.times),
+                open_interest=int(total),
+                fund=fund.cash_atoms(decimals),
+                neutral=int(np.count_nonzero(holders.neutral)),
+                source=path.source,
+                symbol=book.instruments.symbols[0],
+                seconds_book=seconds,
+            ),
+        )
+
+    def fund_needed(self, feedback: str) -> int:
+        """Cash with which the fund would have left nothing to others, in atoms: what an endless one lost.
+
+        How far it stood below its start after any step in which it took over or paid. No policy plays a part.
+        """
+        orders = self._orders(feedback)
+        endless = Fraction(_ENDLESS, 10 ** self.book.instruments.decimals[0])
+        engine = Engine(self.book, fund=endless, liquidity=orders)
+        needed = 0
+        for time, marks in zip(self.course.times.tolist(), self.course.marks, strict=True):
+            report = engine.tick(orders.marks(marks, time), time=time)
+            orders.absorb(report)
+            if len(report.columns("takeovers")["lots"]) or len(report.columns("fund_payments")["amount"]):
+                needed = max(needed, _ENDLESS - report.summary["fund_equity_after"].item())
+        return needed
+
+    def _orders(self, feedback: str) -> OrderBook:
+        settings = replace(self.liquidity, feedback=feedback)  # type: ignore[arg-type]
+        return OrderBook(settings, self.book.instruments, self.interest)
+
+    def run(self, which: dict[str, Any], policy: AdlPolicy) -> Run:
+        """A run of this seed from the beginning."""
+        orders = self._orders(which["feedback"])
+        engine = Engine(self.book, policy=policy, fund=self.fund, liquidity=orders)
+        return Run(which, engine, orders, self.course)
+
+
+def _compile(policy: AdlPolicy) -> None:
+    """A crash on a small book, so that no step of the real one waits for the compiler."""
+    book = synth.book("pareto", positions=200, accounts=80, instruments=2, seed=1)
+    engine = Engine(book, copy=False)
+    engine.mark(engine.marks)
+    interest, holders = _open_interest(book, engine.unit_values), Holders.of(engine)
+    marks = np.array([[1.0, 1.0], [0.5, 1.5]]) * engine.marks
+    course = Course(np.array([0, 60]), marks, np.full(2, 0.5), holders)
+    orders = OrderBook(Depth(), book.instruments, interest)
+    Run({}, Engine(book, policy=policy, fund="1", liquidity=orders), orders, course).go(_silent, None)
+
+
+def _open_interest(book: Book, unit: Float64Array) -> Float64Array:
+    """Value of all long lots of each instrument at its mark, in atoms: float64 (instruments)."""
+    traders = np.bincount(book.rows.leg, np.abs(book.rows.lots), 2 * len(book.instruments))[::2]
+    out: Float64Array = (traders + np.maximum(book.reserve_lots, 0).sum(axis=0)) * np.abs(unit)
+    return out
