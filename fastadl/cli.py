@@ -1,13 +1,14 @@
-"""The command line: ``fastadl run | stress | policies | reproduce | bench | warmup | docs``."""
+"""The command line: ``fastadl run | stress | synth | policies | reproduce | bench | warmup | docs``."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import msgspec
 from cyclopts import App, CycloptsError, Parameter
@@ -17,6 +18,9 @@ from rich.text import Text
 
 from fastadl import __version__
 from fastadl.errors import InputError
+
+if TYPE_CHECKING:
+    from fastadl.stress import Pressure
 
 __all__ = ["app", "main"]
 
@@ -106,7 +110,124 @@ def _print_json(result: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stress:
-    """What a stress test is made of.
+    """What is run, in place of what the experiment's file says.
+
+    Parameters
+    ----------
+    positions
+        Open positions of traders; a million unless given.
+    accounts
+        Two for every five positions unless given.
+    instruments
+        Those that the scenario names come first; 300 unless given.
+    shape
+        How positions and accounts are drawn; an unknown name lists them.
+    seed
+        The same seed draws the same book and path; may be given several times.
+    scenario
+        A crash such as flash-crash or 2020-03-12; an unknown name lists them.
+    prices
+        CSV or Parquet files in place of a scenario: a time column and one column of closes per symbol, or
+        OHLCV with one symbol a file.
+    tiers
+        JSON file of leverage tiers as ccxt gives them, for every asset named there.
+    policy
+        A preset of fastadl policies; may be given several times.
+    fund
+        Cash of the insurance fund; 0.5 % of the open interest unless given.
+    feedback
+        Whose orders move later prices: off, liquidations or all; may be given several times.
+    """
+
+    positions: int | None = None
+    accounts: int | None = None
+    instruments: int | None = None
+    shape: str | None = None
+    seed: Annotated[list[int] | None, Parameter(negative="")] = None
+    scenario: str | None = None
+    prices: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None
+    tiers: str | None = None
+    policy: Annotated[list[str] | None, Parameter(negative="")] = None
+    fund: str | None = None
+    feedback: Annotated[list[str] | None, Parameter(negative="")] = None
+
+    def changes(self) -> dict[str, Any]:
+        """What was given, by table of an experiment's file."""
+        if self.scenario is not None and self.prices is not None:
+            raise InputError(("prices",), ", ".join(self.prices), "give prices or a scenario, not both")
+        drawn = ("positions", "accounts", "instruments", "shape", "tiers")
+        given = {
+            "book": {name: getattr(self, name) for name in drawn if getattr(self, name) is not None} or None,
+            "scenario": {"prices": self.prices} if self.prices is not None else self.scenario,
+            "seeds": self.seed,
+            "policies": self.policy,
+            "fund": self.fund,
+            "feedback": self.feedback,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@app.command
+def stress(
+    file: str | None = None,
+    /,
+    what: Annotated[_Stress, Parameter(name="*")] = _Stress(),
+    *,
+    pressure: str | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    out: str | None = None,
+) -> int:
+    """Drive a synthetic book through a crash, under one policy or several side by side.
+
+    Without anything: a million positions through bitcoin's 12 and 13 March 2020. Ctrl-C keeps what is done.
+
+    Parameters
+    ----------
+    file
+        An experiment in TOML, or the result.json of one to run it again; what is given beside it replaces
+        what it says.
+    pressure
+        Show the pressure curve of the book instead: a market such as BTC-PERP that moves alone, or all.
+    json
+        Print one JSON object instead of tables.
+    out
+        Write result.json and every frame as Parquet into this new or empty folder.
+    """
+    # on a machine that does other work too, threads that wait for each other busily take it from the others
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from fastadl.report.stress import show, watching
+    from fastadl.stress import Experiment
+
+    changes = what.changes()
+    experiment = Experiment.of(changes) if file is None else Experiment.of_file(file, changes)
+    if pressure is not None:
+        _show_pressure(experiment.pressure(None if pressure == "all" else pressure), json=json, out=out)
+        return 0
+    with watching(_Console(stderr=True)) as progress:
+        result = experiment.run(out=out, progress=progress)
+    if json:
+        _print_json(result.to_dict())
+    else:
+        show(result, _Console())
+    return 130 if not result.finished else 0 if result.ok else 1
+
+
+def _show_pressure(curve: Pressure, *, json: bool, out: str | None) -> None:
+    from fastadl.report.pressure import show
+    from fastadl.scenario import write_result
+
+    if out is not None:
+        frames = {"pressure": curve.frame, "by_instrument": curve.by_instrument}
+        write_result(curve.to_dict(), frames, out)
+    if json:
+        _print_json(curve.to_dict())
+    else:
+        show(curve, _Console())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drawn:
+    """What a synthetic book is made of.
 
     Parameters
     ----------
@@ -115,58 +236,56 @@ class _Stress:
     accounts
         Two for every five positions unless given.
     instruments
-        Those of the path come first.
-    shape
-        How positions and accounts are drawn; an unknown name lists them.
+        Largest market first.
     seed
         The same seed draws the same book.
-    prices
-        CSV files: a time column and one column of closes per symbol, or OHLCV with one symbol a file.
-    tiers
-        JSON file of leverage tiers as ccxt gives them, for every asset named there.
-    policy
-        A preset of fastadl policies.
-    fund
-        Cash of the insurance fund; 0.5 % of the open interest unless given.
+    set
+        Another value of a parameter of the shape, e.g. size_tail=0.9; may be given several times.
     """
 
     positions: int = 1_000_000
     accounts: int | None = None
     instruments: int = 300
-    shape: str = "pareto"
     seed: int = 1
-    prices: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None
-    tiers: str | None = None
-    policy: str = "bitmex"
-    fund: str | None = None
+    set: Annotated[list[str] | None, Parameter(negative="")] = None
 
 
 @app.command
-def stress(
-    what: Annotated[_Stress, Parameter(name="*")] = _Stress(),
+def synth(
+    shape: str,
+    /,
+    what: Annotated[_Drawn, Parameter(name="*")] = _Drawn(),
     *,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    describe: Annotated[bool, Parameter(negative="")] = False,
+    against: str | None = None,
     out: str | None = None,
-) -> int:
-    """Drive a synthetic book through a price path: by default bitcoin on 12 and 13 March 2020.
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Draw a synthetic book, and say what it is like.
 
     Parameters
     ----------
+    shape
+        pareto, retail, hyperliquid_like, whale, hedged, crowded_long or uniform.
+    describe
+        Show parameters, quantiles and histograms.
+    against
+        Compare with the accounts deleveraged on 2025-10-10: the folder of their CSV files.
+    out
+        Write the book into this new or empty folder, as Parquet.
     json
         Print one JSON object instead of tables.
-    out
-        Write the result and its lists into this new or empty folder.
     """
-    from fastadl.report.stress import show, watching
-    from fastadl.stress import Stress
+    from fastadl.report.compiling import compiling
+    from fastadl.report.synth import show
+    from fastadl.synth.command import drawn
 
-    with watching(_Console(stderr=True)) as progress:
-        result = Stress(**asdict(what)).run(out=out, progress=progress)
+    with compiling(_Console(stderr=True)):
+        made = drawn(shape, against_folder=against, out=out, **asdict(what))
     if json:
-        _print_json(result.to_dict())
+        _print_json(made)
     else:
-        show(result, _Console())
-    return 0 if result.ok else 1
+        show(made, _Console(), described=describe)
 
 
 @app.command
@@ -323,7 +442,8 @@ def docs(rule: str | None = None, /) -> None:
     Parameters
     ----------
     rule
-        A rule such as R27, a section 1 to 9, a worked example such as W1, or examples for all of them.
+        A rule such as R27, a section 1 to 9, a worked example such as W1, examples for all of them, or stress
+        for what the stress lab simulates and how far to believe it.
     """
     text = _documentation(rule)
     console = _Console()
@@ -341,11 +461,15 @@ def _documentation(name: str | None) -> str:
         return rules
     if name == "examples":
         return examples
+    if name == "stress":
+        return (folder / "stress.md").read_text("utf-8")
     heading = rf"## {name}\. " if name.isdigit() else rf"### {re.escape(name.upper())} "
     end = "#{1,2} " if name.isdigit() else "#{1,3} "
     found = re.search(rf"^{heading}.*?(?=^{end}|\Z)", rules + "\n" + examples, flags=re.MULTILINE | re.DOTALL)
     if found is None:
         raise InputError(
-            ("docs",), name, "name a rule such as R27, a section 1 to 9, an example W1 to W6, or examples"
+            ("docs",),
+            name,
+            "name a rule such as R27, a section 1 to 9, an example W1 to W6, examples, or stress",
         )
     return found[0].rstrip() + "\n"

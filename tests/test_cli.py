@@ -198,15 +198,14 @@ def test_a_broken_law_ends_with_1(
 SMALL = ("stress", "--positions", "2000", "--instruments", "3")
 
 
-def test_stress_shows_steps_in_80_columns_and_what_came_of_them(
+def test_stress_shows_in_80_columns_what_happened_and_who_paid(
     fastadl_command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     done = fastadl_command(*SMALL)
     assert (done.code, done.err) == (0, "")
     assert max(map(len, done.out.splitlines())) <= 80
-    assert sum(line.startswith(("03-12 ", "03-13 ")) for line in done.out.splitlines()) > 5
-    for words in ("2,000 positions", "March 2020", "deleveraged", "uncovered", "median", "money ok"):
+    for words in ("2,000 positions", "March 2020", "traders deleveraged", "Who paid", "bitmex: ", "money ok"):
         assert words in done.out
 
 
@@ -214,25 +213,175 @@ def test_stress_as_json_and_in_a_folder(fastadl_command: Any, tmp_path: Path) ->
     done = fastadl_command(*SMALL, "--json", "--out", str(tmp_path / "out"), "--seed", "2")
     result = json.loads(done.out)
     assert len(result["steps"]) == 48
-    assert result["book"]["seed"] == 2
+    assert result["experiment"]["seeds"] == [2]
     assert json.loads((tmp_path / "out" / "result.json").read_text("utf-8")) == result
     assert pl.read_parquet(tmp_path / "out" / "steps.parquet").height == 48
+
+
+def test_stress_runs_an_experiment_with_what_is_given_in_its_place(
+    fastadl_command: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "crash.toml"
+    file.write_text("policies = ['vega']\n[book]\npositions = 1000\ninstruments = 3\n")
+    given = (
+        "--policy",
+        "bitmex",
+        "--policy",
+        "okx_2025",
+        "--scenario",
+        "rally",
+        "--fund",
+        "5",
+        "--feedback",
+        "off",
+    )
+    done = fastadl_command("stress", str(file), *given, "--positions", "900", "--json")
+    tables = json.loads(done.out)["experiment"]
+    assert list(tables["policies"]) == ["bitmex", "okx_2025"]
+    assert (tables["book"]["positions"], tables["book"]["instruments"]) == (900, 3)
+    assert tables["scenario"]["name"] == "rally"
+    assert (tables["fund"], tables["feedback"]) == ({"cash": "5"}, ["off"])
+
+
+def test_stress_takes_policies_that_the_file_defines_by_name(fastadl_command: Any, tmp_path: Path) -> None:
+    file = tmp_path / "crash.toml"
+    file.write_text("[book]\npositions = 600\ninstruments = 3\n[policies.mine]\nscore = 'size'\n")
+    done = fastadl_command("stress", str(file), "--policy", "mine", "--policy", "bitmex", "--json")
+    policies = json.loads(done.out)["experiment"]["policies"]
+    assert [policies[name]["score"] for name in ("mine", "bitmex")] == ["size", "bitmex"]
+
+
+def test_stress_that_is_interrupted_shows_and_writes_what_is_done_and_ends_with_130(
+    fastadl_command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fastadl.stress.payers import Ledger
+
+    add = Ledger.add
+
+    def pressed(self: Ledger, engine: Any, report: Any, paid: int) -> Any:
+        if report.tick == 20:
+            signal.raise_signal(signal.SIGINT)
+        return add(self, engine, report, paid)
+
+    monkeypatch.setattr(Ledger, "add", pressed)
+    done = fastadl_command(*SMALL, "--out", str(tmp_path / "out"))
+    assert done.code == 130
+    assert "Interrupted: 0 of 1 runs are whole; bitmex did 21 of 48 steps." in " ".join(done.out.split())
+    assert pl.read_parquet(tmp_path / "out" / "steps.parquet").height == 21
+
+
+def test_stress_shows_the_pressure_curve_of_its_book(
+    fastadl_command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = fastadl_command(*SMALL, "--pressure", "all", "--out", str(tmp_path / "out"))
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert names == {"result.json", "pressure.parquet", "by_instrument.parquet"}
+    assert pl.read_parquet(tmp_path / "out" / "pressure.parquet").height == 41
+    assert (done.code, done.err) == (0, "")
+    assert "ADL pressure: every price moves at once" in done.out
+    curve = json.loads(fastadl_command(*SMALL, "--pressure", "BTC-PERP", "--json").out)
+    assert curve["symbol"] == "BTC-PERP"
+    assert len(curve["curve"]) == 41
+    assert fastadl_command(*SMALL, "--pressure", "BTC").refused("symbol", "BTC", "such as BTC-PERP")
 
 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--policy", "okx"], ["policy", "okx_2025"]),
+        (["--policy", "okx"], ["policies", "okx_2025"]),
         (["--shape", "round"], ["shape", "pareto"]),
         (["--positions", "0"], ["positions", "at least 1"]),
         (["--positions", "many"], ["--positions", "many"]),
         (["--prices", "none.csv"], ["none.csv"]),
+        (["--prices", "none.csv", "--scenario", "rally"], ["prices", "not both"]),
+        (["--scenario", "flash"], ["scenario", "flash-crash"]),
         (["--tiers", "none.json"], ["none.json"]),
         (["--fund", "1e6"], ["fund", "1e6", "without exponent"]),
+        (["none.toml"], ["none.toml", "No such file"]),
     ],
 )
 def test_stress_refuses(fastadl_command: Any, arguments: list[str], parts: list[str]) -> None:
     assert fastadl_command(*SMALL[:1], *arguments).refused(*parts)
+
+
+# ---------------------------------------------------------------- synth
+
+DRAWN = ("synth", "hyperliquid_like", "--positions", "3000", "--instruments", "20")
+CRASH = Path(os.environ.get("FASTADL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def test_synth_says_what_it_drew_and_writes_it(fastadl_command: Any, tmp_path: Path) -> None:
+    done = fastadl_command(*DRAWN, "--out", str(tmp_path / "book"))
+    assert (done.code, done.err) == (0, "")
+    for words in ("3,000 positions of 1,200 accounts in 20 markets, seed 1", "nobody is liquidatable", "MiB"):
+        assert words in " ".join(done.out.split())
+    assert "Parameters" not in done.out
+    book = fastadl.Book.read(tmp_path / "book")
+    assert len(book.accounts) == 1200
+    assert fastadl.Engine(book).tick({}).liquidations.is_empty()
+
+
+@pytest.mark.parametrize("shape", fastadl.synth.SHAPES)
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_synth_describes_a_shape(
+    fastadl_command: Any, monkeypatch: pytest.MonkeyPatch, shape: str, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    out = fastadl_command("synth", shape, *DRAWN[2:], "--describe", "--set", "past_volatility=0.33").out
+    assert max(map(len, out.splitlines())) <= int(columns)
+    assert "…" not in out
+    shown = {line.split()[0] for line in out.splitlines() if line.split()}
+    played = {"size_law", "largest", "rank_slope", "short_share", "long_leverage", "past_volatility"}
+    assert played <= shown
+    assert ("whale_share" in shown) == (shape == "whale")
+    for words in ("0.33", "Given with --set", "-PERP", "Gini", "median", "leverage, net short", "█"):
+        assert words in out
+
+
+def test_synth_as_json_holds_parameters_and_numbers(fastadl_command: Any) -> None:
+    one, two = (json.loads(fastadl_command(*DRAWN, "--json").out) for _ in range(2))
+    assert one["book"] == two["book"]
+    assert one["parameters"]["short_leverage"] == fastadl.synth.SHAPES["hyperliquid_like"].short_leverage
+    assert one["book"]["positions"] == 3000
+    assert one["against"] is None
+
+
+def test_synth_beside_real_accounts(fastadl_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = CRASH / "hyperliquid_2025-10-10"
+    if not folder.is_dir():
+        pytest.skip(f"the event's files are not at {folder}: set FASTADL_DATA")
+    monkeypatch.setenv("COLUMNS", "80")
+    out = fastadl_command(*DRAWN, "--against", str(folder)).out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "…" not in out
+    for words in ("19,337 real users", "off by ×", "by notional", "Gini", "real", "drawn"):
+        assert words in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["parreto"], ["shape", "parreto", "the nearest is pareto"]),
+        (["pareto", "--set", "size_tial=1"], ["size_tial", "the nearest is size_tail"]),
+        (["pareto", "--set", "size_tail=0"], ["size_tail", "from 0.1 to 10"]),
+        (["pareto", "--set", "size_tail"], ["NAME=VALUE"]),
+        (["pareto", "--positions", "0"], ["positions", "at least 1"]),
+        (["pareto", "--positions", "9", "--against", "nowhere"], ["nowhere", "no such folder"]),
+    ],
+)
+def test_synth_refuses(fastadl_command: Any, arguments: list[str], parts: list[str]) -> None:
+    assert fastadl_command("synth", *arguments).refused(*parts)
+
+
+def test_synth_writes_nothing_where_it_refuses(fastadl_command: Any, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "kept").touch()
+    assert fastadl_command(*DRAWN, "--out", str(full)).refused("not an empty folder")
+    fresh = tmp_path / "fresh"
+    assert fastadl_command(*DRAWN, "--out", str(fresh), "--against", str(tmp_path)).refused("adl_by_user")
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 
 # ---------------------------------------------------------------- the other commands
@@ -392,7 +541,8 @@ def test_warmup_reports_every_kernel_and_what_it_took(fastadl_command: Any) -> N
     done = fastadl_command("warmup")
     assert (done.code, done.err) == (0, "")
     assert re.search(
-        r"(^|\n)(no )?cache: .*\n\d+ kernels from the cache, \d+ compiled in [\d.]+ s\n$", done.out
+        r"(^|\n)(no )?cache: .*\n\d+ kernels from the cache, \d+ compiled in [\d.]+ s(, while .*)?\n$",
+        done.out,
     )
     again = fastadl_command("warmup").out.splitlines()
     assert again[1:] == ["0 kernels from the cache, 0 compiled in 0.0 s"]
@@ -432,7 +582,7 @@ def test_warmup_tells_what_it_compiles_where_there_is_no_terminal(tmp_path: Path
     assert done.returncode == 0, done.stderr
     told = done.stderr.splitlines()
     assert len(told) > 2
-    pattern = r"fastadl: compiling kernels \(once per version\): \d+ of 1\d\d ready, \d+ s, wide\.\w+"
+    pattern = r"fastadl: compiling kernels \(once per version\): \d+ of \d{3} ready, \d+ s, wide\.\w+"
     assert all(re.fullmatch(pattern, line) for line in told)
     ready = [int(line.split(": ")[2].split()[0]) for line in told]
     assert ready == sorted(ready)
@@ -468,10 +618,14 @@ def test_warmup_leaves_nothing_to_compile() -> None:
 import json, pathlib
 import fastadl as fa
 from fastadl.kernels._jit import compiled
+from fastadl.stress import pressure
 ready = fa.warmup()
 before = {{name: list(kernel.signatures) for name, kernel in compiled.items()}}
 for file in sorted(pathlib.Path({str(EXAMPLES)!r}).glob("*.json")):
     fa.Scenario.load(json.loads(file.read_text("utf-8"))["scenario"]).run()
+book = fa.synth.book("hedged", positions=500, accounts=200, instruments=5, seed=1)
+for split in ("notional", "maintenance_margin"):
+    pressure(fa.Engine(book, policy={{"split": split}}), fund="9")
 later = [name for name, kernel in compiled.items() if list(kernel.signatures) != before[name]]
 print(len(ready), len(fa.warmup()), later)
 """

@@ -424,3 +424,8 @@ def test_compare_takes_one_name_and_refuses_choices_without_a_name() -> None:
     with pytest.raises(InputError, match="mapping of name to choices") as refused:
         metrics.compare(some, marks, ["bitmex", {"score": "size"}])  # type: ignore[list-item]
     assert refused.value.pointer == "/policies/1"
+
+
+def test_gini_among_more_than_those_who_bear_something() -> None:
+    assert metrics.gini([3.0, 1.0], among=4) == metrics.gini([0.0, 3.0, 0.0, 1.0])
+    assert metrics.gini([3.0, 1.0], among=1) == metrics.gini([3.0, 1.0])

@@ -1,262 +1,307 @@
-"""A stress test drives a book through a price path, conserves everything, and says what happened."""
+"""An experiment drives books through a crash under several policies, and says who paid."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-import re
-from decimal import Decimal
-from fractions import Fraction
+import signal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+import fastadl as fa
 from fastadl import stress
 from fastadl.engine.results import LISTS
-from fastadl.errors import InputError, PolicyError
-from fastadl.stress import brackets, prices
-from fastadl.stress.run import BETA, _Market
-from fastadl.stress.shipped import MARCH_2020
+from fastadl.errors import InputError
+from fastadl.stress import Experiment
+from fastadl.stress.compare import EXPLAINED
+from fastadl.stress.lab import Ground
+from fastadl.stress.payers import Ledger
+from fastadl.stress.result import Writer
 
 pytest.importorskip("rich")
 from rich.console import Console
 
-from fastadl.report.stress import amount, show, watching
+from fastadl.report.blocks import chart, sparkline
+from fastadl.report.stress import Column, show, watching
+from fastadl.report.stress_words import amount
 
 DATA = Path(os.environ.get("FASTADL_DATA", Path(__file__).parents[2] / "shared" / "data"))
-TIERS = {
-    "BTC/USDC:USDC": [{"minNotional": 0.0, "maintenanceMarginRate": 0.5}],
-    "BTC/USDT:USDT": [
-        {"tier": 1.0, "minNotional": 0.0, "maintenanceMarginRate": 0.004, "maxLeverage": 125.0, "info": {}},
-        {"tier": 2.0, "minNotional": 50000.0, "maintenanceMarginRate": 0.005, "maxLeverage": 100.0},
-    ],
-    "BTC/USDT:USDT-241227": [{"minNotional": 0.0, "maintenanceMarginRate": 0.9}],
-}
-CRASH = "time,BTCUSD,ETH-PERP\n0,8000,200\n60,8000.5,200\n120,6000,130\n180,4000,80.25\n240,4100,85\n"
-
-
-@pytest.fixture
-def crash(tmp_path):
-    file = tmp_path / "crash.csv"
-    file.write_text(CRASH)
-    return file
+SMALL = {"positions": 3000, "instruments": 5}
+THREE = ("bitmex", "hyperliquid_2025", "vega")
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return stress.run(positions=3000, instruments=5)
+def three() -> stress.StressResult:
+    return Experiment(book=SMALL, scenario="flash-crash", policies=THREE).run()
 
 
-def printed(result, width=80):
+def printed(result: stress.StressResult, width: int = 80) -> str:
     out = io.StringIO()
     show(result, Console(file=out, width=width))
     return out.getvalue()
 
 
-def test_the_shipped_path_liquidates_deleverages_and_keeps_every_law(shipped):
-    assert shipped.ok
-    assert shipped.checks == dict.fromkeys(("lots", "money", "fills", "bankrupt_closed_at_zero"), True)
-    assert shipped.path == MARCH_2020
-    assert shipped.accounts == 1200
-    assert shipped.steps["time"].to_list() == list(MARCH_2020.times)
-    assert shipped.steps["n_liquidations"][0] == 0
-    assert shipped.steps["n_liquidations"].sum() >= shipped.distinct["liquidated"] > 0
-    assert shipped.distinct["liquidated"] >= shipped.distinct["bankrupt"] > 0
-    assert shipped.distinct["deleveraged"] > 0
-    assert shipped.steps["takeover_value"].sum() > 0
+def without_clock(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(column for column in frame.columns if not column.startswith("seconds"))
 
 
-def test_equal_arguments_give_equal_results(shipped):
-    again = stress.run(positions=3000, instruments=5)
-    clock = [name for name in shipped.steps.columns if name.startswith("seconds")]
-    assert again.steps.drop(clock).equals(shipped.steps.drop(clock))
-    other = stress.run(positions=3000, instruments=5, seed=2)
-    assert not other.steps.drop(clock).equals(shipped.steps.drop(clock))
+# ---------------------------------------------------------------------- runs
 
 
-def test_the_fund_is_half_a_percent_of_open_interest_unless_given(shipped, crash):
-    assert shipped.fund.cash == int(Fraction(shipped.open_interest, 200 * 10**6))
-    assert shipped.steps["fund_equity_before"][0] == shipped.fund.cash * 10**6
-    given = stress.run(positions=300, instruments=2, prices=crash, fund="123.45")
-    assert given.steps["fund_equity_before"][0] == 123_450_000
+def test_every_policy_meets_the_same_market_and_keeps_every_law(three: stress.StressResult) -> None:
+    assert three.ok
+    assert three.finished
+    assert three.policies["policy"].to_list() == list(THREE)
+    paths = three.steps.group_by("policy", maintain_order=True).agg("path", "time")
+    assert paths["path"].n_unique() == paths["time"].n_unique() == 1
+    first = three.steps.group_by("policy").first()
+    assert (first["path"] == 1.0).all()
+    assert (first["n_liquidations"] == 0).all()
+    assert (three.policies["bankrupt"] > 0).all()
+    assert (three.policies["deleveraged"] > 0).all()
 
 
-def test_a_rich_fund_spares_everybody(crash):
-    result = stress.run(positions=1000, instruments=3, prices=crash, fund="1000000000")
-    assert result.distinct["bankrupt"] > 0
-    assert result.distinct["deleveraged"] == 0
-    assert result.steps["uncovered"].sum() == 0
-    assert "nobody had to be deleveraged, and every loss was covered" in " ".join(printed(result).split())
+@pytest.mark.jit
+def test_equal_experiments_give_equal_results_on_one_thread_and_on_two(three: stress.StressResult) -> None:
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        again = Experiment(book=SMALL, scenario="flash-crash", policies=THREE).run()
+    finally:
+        numba.set_num_threads(before)
+    assert without_clock(again.steps).equals(without_clock(three.steps))
+    assert without_clock(again.policies).equals(without_clock(three.policies))
+    other = Experiment(book=SMALL, scenario="flash-crash", policies=THREE, seeds=2).run()
+    assert not without_clock(other.steps).equals(without_clock(three.steps))
 
 
-def test_path_symbols_are_marked_exactly_and_others_by_a_power_of_the_median_return(crash):
-    path = prices.read(crash)
-    seen = []
-    result = stress.run(
-        positions=500, instruments=4, prices=crash, progress=lambda *state: seen.append(state)
-    )
-
-    book = result.stress._book(path)
-    assert book.instruments.symbols == ("BTC-PERP", "ETH-PERP", "SOL-PERP", "XRP-PERP")
-    assert [item.mark for item in book.instruments[:2]] == [8000, 200]
-    market = _Market(path, book.instruments)
-    marks = market.marks(3)
-    assert (marks["BTC-PERP"], marks["ETH-PERP"]) == ("4000", "80.25")
-    level = (0.5 * 80.25 / 200) ** 0.5
-    assert result.steps["market"][3] == pytest.approx(level)
-    assert float(marks["SOL-PERP"]) == pytest.approx(150 * level**BETA, rel=1e-7)
-    assert {name: Fraction(mark) for name, mark in market.marks(0).items()} == {
-        item.symbol: item.mark for item in book.instruments
-    }
-    assert [done for what, done, _ in seen if what == "marking"] == [0, 1, 2, 3, 4]
-    assert seen[-1] == ("done", 5, 5)
+def test_a_policy_alone_does_what_it_does_beside_others(three: stress.StressResult) -> None:
+    alone = Experiment(book=SMALL, scenario="flash-crash", policies="hyperliquid_2025").run()
+    beside = three.steps.filter(policy="hyperliquid_2025")
+    assert without_clock(alone.steps).equals(without_clock(beside))
 
 
-def test_wealth_policies_charge_winners(crash):
-    result = stress.run(positions=1000, instruments=2, prices=crash, policy={"space": "wealth"}, fund="0")
-    assert result.steps["socialized"].sum() > 0
+def test_a_rich_fund_spares_everybody_and_an_empty_one_nobody() -> None:
+    rich = Experiment(book=SMALL, scenario="flash-crash", fund="1000000000").run()
+    assert rich.policies["deleveraged"][0] == 0
+    assert rich.policies["uncovered"][0] == 0
+    assert rich.policies["bankrupt"][0] > 0
+    assert "nobody had to be deleveraged; every loss was covered" in " ".join(printed(rich).split()).lower()
+    poor = Experiment(book=SMALL, scenario="flash-crash", fund="0").run()
+    assert poor.policies["deleveraged"][0] > 0
+
+
+def test_scenarios_of_the_past_already_hold_their_cascade() -> None:
+    assert Experiment().feedback == ("off",)
+    assert Experiment(scenario="flash-crash").feedback == ("all",)
+    assert Experiment(liquidity={"feedback": "liquidations"}).feedback == ("liquidations",)
+    assert Experiment(liquidity={"feedback": "liquidations"}, feedback="all").feedback == ("all",)
+
+
+@pytest.mark.parametrize(
+    "scenario", ["2020-03-12", "2021-05-19", "luna-2022-05", "ftx-2022-11", "2025-10-10"]
+)
+def test_crashes_of_the_past_run(scenario: str) -> None:
+    result = Experiment(book=SMALL, scenario=scenario).run()
     assert result.ok
-    assert "winners were charged" in " ".join(printed(result).split())
+    assert result.policies["bankrupt"][0] > 0
+    assert result.policies["furthest"][0] < 0.85
 
 
-def test_out_writes_steps_and_one_parquet_per_list(crash, tmp_path):
-    out = tmp_path / "deep" / "out"
-    result = stress.run(positions=2000, instruments=3, prices=crash, out=out)
-    names = {file.name for file in out.iterdir()}
-    assert names == {
-        "result.json",
-        "steps.parquet",
-        "notices.parquet",
-        *(f"{name}.parquet" for name in LISTS),
-    }
-    assert pl.read_parquet(out / "steps.parquet").equals(result.steps)
-    for name in LISTS:
-        frame = pl.read_parquet(out / f"{name}.parquet")
-        assert frame.columns[0] == "tick"
-        assert frame.height == result.steps[f"n_{name}"].sum()
-    fills = pl.read_parquet(out / "adl_fills.parquet")
-    assert fills["counterparty"].n_unique() == result.distinct["deleveraged"]
-    written = json.loads((out / "result.json").read_text())
-    assert written["steps"][2]["fund_equity_after"] == format(
-        Decimal(result.steps["fund_equity_after"][2]).scaleb(-6), ".6f"
-    )
-    assert written["checks"] == result.checks
-    assert written["book"]["positions"] == 2000
+# ---------------------------------------------------------------------- interrupts and files
 
 
-def test_a_folder_in_use_or_an_interrupt_leaves_nothing(crash, tmp_path):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "x").write_text("mine")
-    with pytest.raises(InputError, match="new or empty folder"):
-        stress.run(positions=50, instruments=2, prices=crash, out=tmp_path / "full")
+def interrupting(at: int) -> Any:
+    """Progress that presses Ctrl-C at the so-many-th step."""
+    seen = 0
 
-    def interrupt(what, done, of):
-        if done == 2:
+    def tell(what: str, done: int, of: int) -> None:
+        nonlocal seen
+        seen += what.endswith("marking")
+        if what.endswith("marking") and seen == at:
             raise KeyboardInterrupt
 
+    return tell
+
+
+@pytest.mark.parametrize("at", [3, 31, 60])
+def test_an_interrupt_keeps_and_writes_the_whole_steps(
+    three: stress.StressResult, tmp_path: Path, at: int
+) -> None:
+    """Among the steps that policies share, in those of the first, and in those of the second."""
+    experiment = Experiment(book=SMALL, scenario="flash-crash", policies=THREE)
+    result = experiment.run(out=tmp_path / "out", progress=interrupting(at))
+    assert not result.finished
+    assert result.ok
+    last = result.outcomes[-1]
+    assert not last.finished
+    for mine, whole in zip(result.outcomes, three.outcomes, strict=False):
+        assert mine.which == whole.which
+        assert without_clock(mine.steps).equals(without_clock(whole.steps.head(len(mine.steps))))
+        assert mine.finished == (len(mine.steps) == 48)
+    assert len(last.steps) < 48
+    assert pl.read_parquet(tmp_path / "out" / "executions").height == result.steps["n_executions"].sum()
+    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert written["finished"] is False
+    said = " ".join(printed(result).split())
+    assert f"Interrupted: {len(result.outcomes) - 1} of 3 runs are whole" in said
+    assert f"did {len(last.steps)} of 48 steps" in said
+
+
+def test_ctrl_c_waits_for_the_end_of_a_step(
+    three: stress.StressResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Ledger.add
+
+    def pressed(self: Ledger, engine: fa.Engine, report: fa.Report, paid: int) -> Any:
+        if report.tick == 12:
+            signal.raise_signal(signal.SIGINT)
+        return add(self, engine, report, paid)
+
+    monkeypatch.setattr(Ledger, "add", pressed)
+    result = Experiment(book=SMALL, scenario="flash-crash").run()
+    assert len(result.steps) == 13
+    assert without_clock(result.steps).equals(without_clock(three.outcomes[0].steps.head(13).select(
+        *(pl.lit(value).alias(name) for name, value in result.outcomes[0].which.items()), pl.all()
+    )))  # fmt: skip
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_before_the_first_step_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Ground:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ground, "of", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        stress.run(positions=50, instruments=2, prices=crash, out=tmp_path / "new", progress=interrupt)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["crash.csv", "full"]
-    assert (tmp_path / "full" / "x").read_text() == "mine"
+        Experiment(book=SMALL).run(out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"positions": 0}, InputError, "positions: 0: give at least 1"),
-        ({"positions": "5"}, InputError, "whole number"),
-        ({"accounts": -1}, InputError, "accounts"),
-        ({"instruments": 1}, InputError, "instruments: 1: give at least 2"),
-        ({"shape": "paretto"}, InputError, "the nearest is pareto"),
-        ({"policy": "bitmx"}, PolicyError, "bitmex"),
-        ({"fund": "lots"}, InputError, "fund"),
-        ({"prices": "/nowhere.csv"}, InputError, r"/nowhere\.csv"),
-        ({"tiers": "/nowhere.json"}, InputError, r"/nowhere\.json"),
-    ],
-)
-def test_bad_arguments_are_refused_before_anything_runs(crash, change, error, match):
-    with pytest.raises(error, match=match):
-        stress.run(**{"positions": 50, "instruments": 2, "prices": crash, **change})
+def test_out_writes_every_frame(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    result = Experiment(book=SMALL, scenario="flash-crash", policies=["bitmex", "vega"]).run(out=out)
+    assert {file.name for file in out.iterdir()} == {
+        "result.json", "experiment.toml", "steps.parquet", "policies.parquet", "payers.parquet",
+        "fund_needed.parquet", "moves.parquet", "notices", *LISTS,
+    }  # fmt: skip
+    for name, frame in result.frames().items():
+        assert pl.read_parquet(out / f"{name}.parquet").equals(frame)
+    for name in LISTS:
+        frame = pl.read_parquet(out / name)
+        assert frame.columns[:4] == ["seed", "feedback", "policy", "tick"]
+        for policy in ("bitmex", "vega"):
+            mine = result.steps.filter(policy=policy)
+            assert frame.filter(policy=policy).height == mine[f"n_{name}"].sum()
+    written = json.loads((out / "result.json").read_text())
+    assert written == json.loads(json.dumps(result.to_dict()))
+    assert set(EXPLAINED) <= set(written["policies"][0])
+    assert written["policies"][0]["shortfall"].count(".") == 1
 
 
-def tiers_file(folder, given):
-    file = folder / "tiers.json"
-    file.write_text(given if isinstance(given, str) else json.dumps(given))
-    return file
+def test_lists_are_written_in_parts_while_a_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Writer, "_ROWS", 500)
+    result = Experiment(book=SMALL, scenario="flash-crash").run(out=tmp_path / "out")
+    parts = sorted(file.name for file in (tmp_path / "out" / "adl_fills").iterdir())
+    assert parts[:2] == ["0000.parquet", "0001.parquet"]
+    assert pl.read_parquet(tmp_path / "out" / "adl_fills").height == result.steps["n_adl_fills"].sum()
 
 
-def test_tiers_are_read_exactly_usdt_first_with_deductions_by_r4(tmp_path, crash):
-    file = tiers_file(tmp_path, TIERS)
-    (first, second) = brackets.read(file)["BTC"]
-    assert (first.min_notional, first.maintenance_rate, first.max_leverage) == (0, Fraction(4, 1000), 125)
-    assert (second.min_notional, second.maintenance_rate) == (50_000 * 10**6, Fraction(5, 1000))
-    assert second.deduction == 50 * 10**6
-    book = stress.Stress(positions=50, instruments=3, tiers=file)._book(prices.read(crash))
-    assert [len(item.tiers) for item in book.instruments] == [2, 12, 12]
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Writer, "_flush", full)
+    with pytest.raises(InputError, match="No space left on device: give a folder that can be written"):
+        Experiment(book=SMALL, scenario="flash-crash").run(out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
-def tier(**fields):
-    return {"minNotional": 0, "maintenanceMarginRate": 0.01, **fields}
+def test_a_folder_in_use_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").touch()
+    monkeypatch.setattr(Ground, "of", lambda *_: pytest.fail("it ran"))
+    with pytest.raises(InputError, match="not an empty folder"):
+        Experiment(book=SMALL).run(out=tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("given", "pointer"),
-    [
-        ("{", "/: "),
-        ("[1]", "/: list"),
-        ('{"BTC/USDT:USDT": [{"minNotional": NaN}]}', "/: NaN is no number"),
-        ({"BTC": []}, "/: no linear perpetual"),
-        ({"BTC/USDT:USDT": 5}, "/BTC~1USDT:USDT: int"),
-        ({"BTC/USDT:USDT": []}, "/BTC~1USDT:USDT"),
-        ({"BTC/USDT:USDT": [tier(minNotional=1)]}, "/BTC~1USDT:USDT/0/minNotional: 1"),
-        ({"BTC/USDT:USDT": [{"minNotional": 0}]}, "/BTC~1USDT:USDT/0/maintenanceMarginRate: missing"),
-        ({"BTC/USDT:USDT": [tier(maxLeverage=0)]}, "/BTC~1USDT:USDT/0/maxLeverage: 0"),
-        (
-            {"BTC/USDT:USDT": [tier(), tier(minNotional=5, maintenanceMarginRate=0.001)]},
-            "/BTC~1USDT:USDT/1/maintenanceMarginRate: 0.001",
-        ),
-    ],
-)
-def test_bad_tiers_are_refused_naming_file_symbol_tier_and_field(tmp_path, given, pointer):
-    file = tiers_file(tmp_path, given)
-    with pytest.raises(InputError) as error:
-        brackets.read(file)
-    assert str(error.value).startswith(f"{file}: {pointer}")
-
-
-def test_tiers_without_the_paths_assets_are_refused(tmp_path, crash):
-    file = tiers_file(tmp_path, {"DOGE/USDT:USDT": [tier()]})
-    with pytest.raises(InputError, match="tiers of BTC, ETH"):
-        stress.run(positions=50, instruments=2, prices=crash, tiers=file)
+# ---------------------------------------------------------------------- on a terminal
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits_and_its_rows_add_up(shipped, width):
-    text = printed(shipped, width)
+def test_the_tables_fit(three: stress.StressResult, width: int) -> None:
+    text = printed(three, width)
     assert all(len(line) <= width for line in text.splitlines())
     assert "…" not in text
-    assert f"{shipped.distinct['liquidated']:,} of 1,200 accounts fell below" in " ".join(text.split())
-    assert "21 more" in text or "22 more" in text
-    rows = [line.split() for line in text.splitlines() if re.match(r"\d\d-\d\d|\d+ more", line)]
-    found = [0 if row[3] == "–" else int(row[3].replace(",", "")) for row in rows]
-    assert sum(found) == shipped.steps["n_liquidations"].sum()
+    for policy in THREE:
+        assert f"\n{policy}: " in text
+    said = " ".join(text.split())
+    bitmex = three.policies.row(0, named=True)
+    assert f"{bitmex['deleveraged']:,} traders gave up {amount(bitmex['closed'])} USD of positions" in said
+    assert f"were charged {amount(three.policies['seized'][2])}" in said
+    for words in ("3,000 positions of 1,200 accounts", "Who paid", "leverage 2x to 5x", "money ok"):
+        assert words in said
 
 
-def test_a_quiet_path_says_so(tmp_path):
+@pytest.mark.jit
+@pytest.mark.parametrize(("width", "tables"), [(80, 2), (120, 1)])
+def test_many_policies_stand_in_several_tables(width: int, tables: int) -> None:
+    five = ["bitmex", "okx_2025", "quadratic_projection", "pro_rata", "hyperliquid_recovered"]
+    text = printed(Experiment(book=SMALL, scenario="flash-crash", policies=five).run(), width)
+    assert text.count("accounts below their margin") == tables
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "…" not in text
+
+
+def test_policies_that_did_not_run_equally_far_are_not_compared() -> None:
+    two = Experiment(book=SMALL, scenario="flash-crash", policies=["bitmex", "pro_rata"])
+    assert "Of the two, " in printed(two.run())
+    cut = two.run(progress=interrupting(60))
+    assert [outcome.finished for outcome in cut.outcomes] == [True, False]
+    assert "Of the two, " not in printed(cut)
+
+
+def test_what_was_covered_is_a_share_of_all_seeds_together() -> None:
+    nobody = {"nobody": {"trigger": "none"}}
+    result = Experiment(
+        book=SMALL, scenario="flash-crash", policies=nobody, seeds=[1, 2], fund={"share": "0.1"}
+    ).run()
+    assert result.policies["coverage"].to_list() == [0.0, 1.0]  # the fund was enough with one of them
+    (column,) = Column.all(result)
+    owed, deficit = result.policies["uncovered"].sum(), result.policies["deficit"].sum()
+    assert column.total["covered"] == pytest.approx(1 - owed / deficit)
+    assert "tables are means over all" in " ".join(printed(result).split())
+
+
+def test_depth_of_single_markets_is_in_the_depth_that_is_shown() -> None:
+    deep = Experiment(book=SMALL, liquidity={"markets": {"BTC-PERP": "1000000000"}}).run()
+    assert "Order books  1.0B USD within 1% of mark" in printed(deep)
+
+
+def test_a_quiet_path_says_so(tmp_path: Path) -> None:
     file = tmp_path / "flat.csv"
     file.write_text("time,BTC\n0,100\n60,100\n120,100\n")
-    text = printed(stress.run(positions=100, instruments=1, prices=file))
-    assert "3 more" in text
-    assert "Nobody fell below the maintenance margin." in text
+    result = Experiment(book={"positions": 100, "instruments": 1}, scenario={"prices": str(file)}).run()
+    assert "nobody fell below the maintenance margin." in printed(result)
+    assert result.policies["coverage"][0] == 1.0
 
 
-def test_progress_is_told_to_a_bar(crash):
+def test_progress_is_told_to_a_bar() -> None:
     out = io.StringIO()
     with watching(Console(file=out, force_terminal=True, width=80)) as tell:
-        stress.run(positions=50, instruments=2, prices=crash, progress=tell)
-    assert "5/5" in out.getvalue()
+        Experiment(book=SMALL).run(progress=tell)
+    assert "48/48" in out.getvalue()
     out = io.StringIO()
     with watching(Console(file=out)) as tell:
         tell("marking", 1, 5)
@@ -266,20 +311,38 @@ def test_progress_is_told_to_a_bar(crash):
 @pytest.mark.parametrize(
     ("atoms", "text"),
     [(0, "–"), (1, "0.0"), (-1_500_000, "-1.5"), (9_960_000, "10"), (999_400_000, "999"), (10**9, "1.0k"),
-     (99_960 * 10**6, "100k"), (12_345_678 * 10**6, "12.3M"), (-2 * 10**15, "-2.0B")],
+     (99_960 * 10**6, "100k"), (12_345_678 * 10**6, "12.3M"), (-2 * 10**15, "-2.0B"), (10**18, "1.0T")],
 )  # fmt: skip
-def test_amounts_are_short(atoms, text):
+def test_amounts_are_short(atoms: int, text: str) -> None:
     assert amount(atoms) == text
 
 
+def test_sparklines_keep_the_extreme_of_neighbours() -> None:
+    assert sparkline([0, 0, 0, 7, 0, 0], 3) == "▁█▁"
+    assert sparkline([7, 0, 7, 7], 2, of=np.min) == "▁█"
+    assert chart([3, 0, 0, 3], 2, 2, of=np.min) == ["  ", "▁▁"]
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no data in {DATA}")
-def test_real_prices_and_real_tiers():
-    result = stress.run(
-        positions=2000,
-        instruments=4,
-        prices=sorted((DATA / "price_paths").glob("*2022-05*.csv")),
-        tiers=DATA / "leverage_brackets" / "binance_leverage_tiers.json",
-    )
+def test_real_prices_and_real_tiers() -> None:
+    files = sorted(str(file) for file in (DATA / "price_paths").glob("*2022-05*.csv"))
+    tiers = str(DATA / "leverage_brackets" / "binance_leverage_tiers.json")
+    book = {"positions": 2000, "instruments": 4, "tiers": tiers}
+    result = Experiment(book=book, scenario={"prices": files}).run()
     assert result.ok
-    assert result.path.symbols == ("BTCUSDT", "ETHUSDT", "LUNAUSDT", "USTUSDT")
-    assert result.distinct["bankrupt"] > 0
+    assert result.policies["bankrupt"][0] > 0
+
+
+def test_an_interrupt_while_the_result_is_written_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Writer.finish
+
+    def interrupted(self: Writer, result: stress.StressResult) -> None:
+        signal.raise_signal(signal.SIGINT)
+        finish(self, result)
+
+    monkeypatch.setattr(Writer, "finish", interrupted)
+    result = Experiment(book=SMALL).run(out=tmp_path / "out")
+    assert result.finished
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["finished"] is True

@@ -137,7 +137,7 @@ def least_burden(equity: Vector, budget: float) -> float:
     budget : float
     """
     (e,) = _vectors(equity=equity)
-    total = fsum(np.maximum(e, 0.0))
+    total = _sum(np.maximum(e, 0.0))
     return budget / total if total > 0.0 else inf if budget > 0.0 else 0.0
 
 
@@ -166,33 +166,37 @@ def touched(seized: Vector) -> int:
     return int(np.count_nonzero(x))
 
 
-def gini(seized: Vector) -> float:
+def gini(seized: Vector, among: int | None = None) -> float:
     """Σ(2i − n − 1)·x_(i) / (n·Σx), x_(i) ascending: 0 if all bear the same, near 1 if one bears all.
 
     Parameters
     ----------
     seized : float (accounts)
         Of all who might have been asked, those who bear nothing included.
+    among : int, optional
+        How many these are, where `seized` leaves out some who bear nothing.
     """
     (x,) = _vectors(seized=seized)
-    total, n = fsum(x), len(x)
+    n = max(len(x), among or 0)
+    bear = np.sort(x[x > 0.0])
+    total = _sum(bear)
     if total == 0.0:
         return 0.0
-    return fsum(np.arange(1 - n, n, 2) * np.sort(x)) / (n * total)
+    return _sum(np.arange(1 - n, n, 2)[n - len(bear) :] * bear) / (n * total)
 
 
 def hhi(seized: Vector) -> float:
     """Σ(x_i/H)², the Herfindahl–Hirschman index: 1/n if n accounts bear the same, 1 if one bears all."""
     (x,) = _vectors(seized=seized)
-    total = fsum(x)
-    return fsum((x / total) ** 2) if total > 0.0 else 0.0
+    total = _sum(x)
+    return _sum((x / total) ** 2) if total > 0.0 else 0.0
 
 
 def top_share(seized: Vector, k: int = 10) -> float:
     """The k largest seizures as a share of all."""
     (x,) = _vectors(seized=seized)
-    total = fsum(x)
-    return fsum(np.sort(x)[::-1][: max(k, 0)]) / total if total > 0.0 else 0.0
+    total = _sum(x)
+    return _sum(np.sort(x)[::-1][: max(k, 0)]) / total if total > 0.0 else 0.0
 
 
 def rank_inversions(seized: Vector, endowment: Vector) -> float:
@@ -367,7 +371,12 @@ def measure(
 
 def _total(seized: Vector) -> float:
     (x,) = _vectors(seized=seized)
-    return fsum(x)
+    return _sum(x)
+
+
+def _sum(values: Float64Array) -> float:
+    """The exact sum, rounded once; most of a vector of seizures is zeros, which add nothing."""
+    return fsum(values[values != 0.0].tolist())
 
 
 def _over(above: float, below: float) -> float:

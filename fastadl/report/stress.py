@@ -1,38 +1,32 @@
-"""A stress test on a terminal: what it ran on, the steps that moved most, and what came of it."""
+"""An experiment on a terminal: what was run, what happened over time, policies side by side, and who paid."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
-from itertools import groupby
 from typing import Any, TypeAlias
 
+import numpy as np
+import polars as pl
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from fastadl.report.blocks import chart, sparkline
 from fastadl.report.compiling import compiling
+from fastadl.report.stress_words import CENT, MOVERS, amount, class_of, closing, duration, percent, signed
 from fastadl.report.terminal import NOTHING, checks
-from fastadl.stress.run import BETA, DEPTH, SLIPPAGE, StressResult
+from fastadl.stress import StressResult
 
-__all__ = ["amount", "show", "watching"]
+__all__ = ["Column", "amount", "show", "watching"]
 
-Step: TypeAlias = dict[str, Any]
+Row: TypeAlias = dict[str, Any]
 
-_ATOMS = 10**6
-_SIZES = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
-#: Steps shown one by one; the others are folded into sums.
-_MOST = 30
-_VALUES = ("closed_value", "takeover_value", "adl_value", "socialized", "uncovered")
-_SUMMED = ("n_liquidations", "bankrupt", "seconds_total", *_VALUES)
-_HEADINGS = (
-    *("time", "price", "below\nmargin", "bank-\nrupt", "closed\nin book", "taken\nover"),
-    *("delev-\neraged", "un-\ncovered", "fund", "ms"),
-)
+#: Cells that words on the left and a policy's numbers take.
+_WORDS, _POLICY = 33, 15
 
 
 @contextmanager
@@ -57,44 +51,87 @@ def watching(console: Console) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def show(result: StressResult, console: Console) -> None:
-    """Print a stress test: what it ran on, the steps that moved most, totals, and a sentence."""
-    console.print(_header(result), Text(), _steps(result), Text(), sep="\n")
-    console.print(_totals(result), checks(result.checks), Text(), _sentence(result), sep="\n")
+    """Print an experiment: what was run, its course, policies side by side, who paid, and all in words."""
+    columns = Column.all(result)
+    console.print(_header(result), Text(), _course(result, columns, console.width), sep="\n")
+    beside = max(1, (console.width - _WORDS) // _POLICY)
+    for first in range(0, len(columns), beside):
+        some = columns[first : first + beside]
+        console.print(Text(), _side_by_side(some), sep="\n")
+        if any(column.total["seized"] for column in some):
+            console.print(Text(), *_who_paid(result, some), sep="\n")
+    console.print(Text(), _end(result), checks(result.checks), Text(), sep="\n")
+    for column in columns:
+        alike = [each for each in columns if each.feedback == column.feedback]
+        beside_it = [each.total for each in alike] if all(each.finished for each in alike) else []
+        policy = result.experiment.policies[column.policy]
+        console.print(Text.assemble((f"{column.name}: ", "bold"), closing(policy, column.total, beside_it)))
 
 
-def amount(atoms: int) -> str:
-    """Money in two to four digits; a dash for none.
+class Column:
+    """A policy under one kind of feedback.
 
-    Examples
-    --------
-    >>> amount(12_345_678_000_000), amount(999_000_000), amount(400_000), amount(0)
-    ('12.3M', '999', '0.4', '–')
+    Attributes
+    ----------
+    name, policy, feedback : str
+    runs : list of int
+        Places of its outcomes, one a seed.
+    total : dict
+        Means over the seeds of what `StressResult.policies` says, None where it says nothing; ``covered``,
+        the part of the deficit that nobody is owed.
+    finished : bool
+        Whether every step of every seed was run.
     """
-    units = atoms / _ATOMS
-    for size, letter in _SIZES:
-        if abs(units) >= size:
-            scaled = units / size
-            return f"{scaled:,.{1 if abs(scaled) < 99.95 else 0}f}{letter}"
-    return f"{units:.{1 if abs(units) < 9.95 else 0}f}" if atoms else NOTHING
+
+    def __init__(self, name: str, rows: pl.DataFrame, runs: list[int], seeds: int) -> None:
+        first = rows.row(0, named=True)
+        self.name, self.policy, self.feedback, self.runs = name, first["policy"], first["feedback"], runs
+        self.total: Row = {
+            column: rows[column].mean() if rows[column].dtype.is_numeric() else first[column]
+            for column in rows.columns
+        }
+        deficit = float(rows["deficit"].sum())
+        owed = float(rows["uncovered"].sum())
+        self.total["covered"] = max(0.0, 1.0 - owed / deficit) if deficit else None
+        self.finished = seeds == len(runs) and bool(rows["finished"].all())
+
+    @classmethod
+    def all(cls, result: StressResult) -> list[Column]:
+        """Those of a result, kind of feedback by kind."""
+        table, several = result.policies, len(result.experiment.feedback) > 1
+        found = []
+        for feedback in result.experiment.feedback:
+            for policy in result.experiment.policies:
+                mine = (table["feedback"] == feedback) & (table["policy"] == policy)
+                if mine.any():
+                    name = f"{policy}, {feedback}" if several else policy
+                    runs = mine.arg_true().to_list()
+                    found.append(cls(name, table.filter(mine), runs, len(result.experiment.seeds)))
+        return found
+
+
+# ---------------------------------------------------------------------- what was run
 
 
 def _header(result: StressResult) -> Table:
-    stress, path, policy = result.stress, result.path, result.policy
-    closes = [Decimal(row[0]) for row in path.closes]
-    others = stress.instruments - len(path.symbols)
-    follow = f"; {others} other markets move by the power {BETA} of it" if others else ""
-    named = stress.policy if isinstance(stress.policy, str) else "given"
-    rule = f"score {policy.score}, {policy.allocation}, at {policy.price} price"
+    experiment, facts = result.experiment, result.facts[0]
+    drawn, depth = experiment.book, experiment.liquidity
+    times = result.outcomes[0].steps["time"]
+    seeds = f"seed{'s' if len(experiment.seeds) > 1 else ''} {', '.join(map(str, experiment.seeds))}"
+    title = experiment.scenario.title or facts.source
+    lasts = duration(int(times[-1]) - int(times[0]))
+    movers = "; then by ".join(MOVERS[kind] for kind in experiment.feedback)
     lines = {
-        "Book": f"{stress.positions:,} positions of {result.accounts:,} accounts in {stress.instruments:,} "
-        f"markets ({stress.shape}, seed {stress.seed}); open interest {amount(result.open_interest)} USD; "
-        f"drawn in {result.seconds_book:.1f} s",
-        "Path": f"{path.source}: {', '.join(path.symbols)} in {len(closes)} steps; {path.symbols[0]} "
-        f"{closes[0]:,} to {closes[-1]:,}, lowest {min(closes):,}, highest {max(closes):,}{follow}",
-        "Policy": f"{named}: {rule if policy.space == 'contract' else 'losses charged in cash'}",
-        "Fund": f"{amount(int(result.fund.cash * _ATOMS))} USD",
-        "Order book": f"takes {float(DEPTH):.0%} of a market's open interest per step and direction, "
-        f"{float(SLIPPAGE):.0%} from mark; what a closed account has left goes to the fund",
+        "Book": f"{facts.positions:,} positions of {facts.accounts:,} accounts in {facts.instruments:,} "
+        f"markets ({drawn.shape}, {seeds}); open interest {amount(facts.open_interest)} USD; "
+        f"{facts.neutral:,} accounts are delta-neutral"
+        + ("" if len(experiment.seeds) == 1 else "; this is the first seed, tables are means over all"),
+        "Scenario": f"{title}: {facts.steps} steps, {lasts}",
+        "Order books": f"{amount(result.outcomes[0].steps['depth'][0])} USD within "
+        f"{float(depth.distance):.0%} of mark on each side, {depth.impact.replace('_', '-')} impact; "
+        f"later prices are moved by {movers}",
+        "Fund": f"{amount(facts.fund)} USD",
+        "Policies" if len(experiment.policies) > 1 else "Policy": ", ".join(experiment.policies),
     }
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
@@ -104,84 +141,168 @@ def _header(result: StressResult) -> Table:
     return grid
 
 
-def _steps(result: StressResult) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, show_edge=False)
-    for heading in _HEADINGS:
-        grid.add_column(heading, justify="left" if heading == "time" else "right", no_wrap=True)
-    rows: list[Step] = [
-        {**step, "close": Decimal(closes[0])}
-        for step, closes in zip(result.steps.to_dicts(), result.path.closes, strict=True)
-    ]
-    busiest = sorted(range(len(rows)), key=lambda at: -_moved(rows[at]))[:_MOST]
-    shown = {at for at in busiest if _moved(rows[at])}
-    for one_by_one, group in groupby(range(len(rows)), key=shown.__contains__):
-        steps = [rows[at] for at in group]
-        if one_by_one:
-            for step in steps:
-                grid.add_row(_clock(step), *_cells(step))
-        else:
-            folded = {name: sum(step[name] for step in steps) for name in _SUMMED}
-            grid.add_row(f"{len(steps)} more", *_cells({**steps[-1], **folded}), style="dim")
+# ---------------------------------------------------------------------- over time
+
+
+def _course(result: StressResult, columns: list[Column], width: int) -> Group:
+    """The first seed over time: the level of all markets, what each policy took, and the fund."""
+    firsts = [result.outcomes[column.runs[0]] for column in columns]
+    steps = firsts[0].steps
+    room = max(10, min(len(steps), width - 42, 90))
+    grid = Table.grid(padding=(0, 1))
+    for justify in ("right", "left", "left"):
+        grid.add_column(justify=justify, no_wrap=True)
+    level = steps["market"].to_numpy()
+    down = level.min() - 1 < 1 - level.max()
+    rows = chart(level, room, 4, of=np.min if down else np.max)
+    edges = {0: signed(level.max() - 1), len(rows) - 1: signed(level.min() - 1)}
+    for at, row in enumerate(rows):
+        said = "all markets, by open interest" if at == 0 else ""
+        grid.add_row(edges.get(at, ""), Text(row, style="blue"), Text(said, style="dim"))
+    fell = steps["n_liquidations"].to_numpy()
+    grid.add_row(f"{fell.max():,}", Text(sparkline(fell, room), style="yellow"), Text("below margin", "dim"))
+    for column, outcome in zip(columns, firsts, strict=True):
+        taken = (outcome.steps["adl_value"] + outcome.steps["socialized"]).to_numpy()
+        name = f"ADL by {column.name}" if len(columns) > 1 else "deleveraged"
+        grid.add_row(amount(taken.max()), Text(sparkline(taken, room), style="red"), Text(name[:32], "dim"))
+    fund = steps["fund_equity_after"].to_numpy()
+    line = Text(sparkline(fund, room, of=np.min), style="green")
+    grid.add_row(amount(fund.min()), line, Text("fund at its lowest", style="dim"))
+    begin, end = (datetime.fromtimestamp(steps["time"][at], UTC).strftime("%Y-%m-%d %H:%M") for at in (0, -1))
+    told = f"{begin} to {end} UTC; beside each line its largest step"
+    if len(result.facts) > 1:
+        told += f"; seed {result.facts[0].seed}"
+    return Group(grid, Text(told, style="dim"))
+
+
+# ---------------------------------------------------------------------- side by side
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value else NOTHING
+
+
+def _burden(value: float) -> str:
+    return f"{value:.0%}" if value <= 10 else "more than all"
+
+
+def _move(value: float) -> str:
+    return signed(value) if abs(value) >= 5e-5 else NOTHING
+
+
+#: Groups of lines: column of `StressResult.policies`, words, how it is shown.
+_LINES: tuple[tuple[tuple[str, str, Callable[[float], str]], ...], ...] = (
+    (
+        ("liquidated", "accounts below their margin", _count),
+        ("bankrupt", "of them bankrupt", _count),
+        ("shortfall", "they lost beyond their own, USD", amount),
+        ("fund_paid", "the fund paid of it", amount),
+        ("deficit", "that left to others", amount),
+        ("seized", "taken from other traders", amount),
+        ("covered", "share of it that was covered", percent),
+        ("uncovered", "still owed at the end", amount),
+    ),
+    (
+        ("deleveraged", "traders deleveraged", _count),
+        ("closed", "positions closed on them, USD", amount),
+        ("paid_own", "paid more than their profit", _count),
+        ("broken_hedges", "hedges broken", _count),
+        ("burden_equity", "most one paid of their equity", _burden),
+        ("top_share", "paid by the ten largest payers", percent),
+        ("gini", "inequality: 0 all alike, 1 one", lambda value: f"{value:.3f}"),
+        ("rank_inversions", "richer winner left with less", percent),
+    ),
+    (
+        ("fund_lowest", "fund at lowest, with what it holds", amount),
+        ("furthest", "all markets at their furthest", lambda value: _move(value - 1)),
+        ("added_by_liquidations", "of it by liquidation orders", _move),
+        ("added_by_adl", "of it by the deleveraged", _move),
+        ("seconds", "seconds of computing", lambda value: f"{value:,.1f}"),
+    ),
+)
+
+
+def _grid(columns: Sequence[Column]) -> Table:
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    grid.add_column("", no_wrap=True)
+    for column in columns:
+        room = _POLICY - 2
+        name = (
+            column.name if len(column.name) <= room else column.name.replace("_", "_\n").replace(", ", ",\n")
+        )
+        grid.add_column(Text(name, style="bold"), justify="right", overflow="fold", min_width=room)
     return grid
 
 
-def _moved(step: Step) -> int:
-    """Money that changed hands at a step: what brings it into the table."""
-    return int(step["n_liquidations"] + sum(step[name] for name in _VALUES))
+def _side_by_side(columns: Sequence[Column]) -> Table:
+    grid = _grid(columns)
+    for group in _LINES:
+        for key, words, shown in group:
+            values = [column.total[key] for column in columns]
+            cells = (Text(NOTHING if value is None else shown(value)) for value in values)
+            grid.add_row(words, *cells, end_section=key == group[-1][0])
+    return grid
 
 
-def _clock(step: Step) -> str:
-    return datetime.fromtimestamp(step["time"], UTC).strftime("%m-%d %H:%M")
+def _who_paid(result: StressResult, columns: Sequence[Column]) -> Iterator[RenderableType]:
+    """Share of what was taken, and the part of their profit that a class paid."""
+    told = ": share of all that was taken, and in brackets how much of the class's own profit"
+    yield Text.assemble(("Who paid", "bold"), told)
+    grid = _grid(columns)
+    tables = [_classes(result, column) for column in columns]
+    for by in ("leverage", "size", "profit"):
+        some = [table.filter(pl.col("by") == by).to_dicts() for table in tables]
+        paying = [at for at in range(len(some[0])) if any(rows[at]["seized"] >= CENT for rows in some)]
+        for at in paying:
+            cells = (_paid(rows[at], sum(row["seized"] for row in rows)) for rows in some)
+            words = class_of(by, some[0][at]["from"], some[0][at]["to"])
+            grid.add_row(words, *cells, end_section=at == paying[-1])
+    yield grid
 
 
-def _cells(step: Step) -> tuple[Text, ...]:
-    return (
-        Text(f"{step['close']:,}"),
-        *(Text(f"{step[name]:,}" if step[name] else NOTHING) for name in ("n_liquidations", "bankrupt")),
-        Text(amount(step["closed_value"])),
-        Text(amount(step["takeover_value"])),
-        Text(amount(step["adl_value"] + step["socialized"]), style="yellow"),
-        Text(amount(step["uncovered"]), style="red"),
-        Text(amount(step["fund_equity_after"])),
-        Text(f"{1000 * step['seconds_total']:,.0f}"),
+def _classes(result: StressResult, column: Column) -> pl.DataFrame:
+    mine = (pl.col("policy") == column.policy) & (pl.col("feedback") == column.feedback)
+    classes = result.payers.filter(mine).group_by("by", "from", "to", maintain_order=True)
+    return classes.agg(pl.col("profit", "seized").sum())
+
+
+def _paid(row: Row, total: float) -> Text:
+    if row["seized"] < CENT:
+        return Text(NOTHING)
+    own = row["seized"] / row["profit"] if row["profit"] else np.inf
+    return Text.assemble(percent(row["seized"] / total), (f" ({percent(own) if own < 10 else 'all'})", "dim"))
+
+
+# ---------------------------------------------------------------------- the end
+
+
+def _with_seeds(many: int) -> str:
+    if many == 1:
+        return " with this one seed"
+    return f" in 95 % of {many} seeds" if many >= 20 else f" with each of {many} seeds"
+
+
+def _end(result: StressResult) -> Text:
+    draws = sum(facts.seconds_book for facts in result.facts)
+    line = Text.assemble(
+        ("Time: ", "bold"), f"{result.seconds:,.1f} s in all, {draws:,.1f} s of it to draw the book"
     )
-
-
-def _totals(result: StressResult) -> Text:
-    of = _sums(result)
-    seconds = sorted(result.steps["seconds_total"].to_list())
-    return Text.assemble(
-        ("Losses: ", "bold"),
-        f"shortfall of the bankrupt {of['shortfall']}; the fund lost {of['takeover_loss']} in take-overs "
-        f"and paid {of['fund_paid']} in cash; uncovered {of['uncovered']}\n",
-        ("Time: ", "bold"),
-        f"{sum(seconds):.2f} s for {len(seconds)} steps; median {1000 * seconds[len(seconds) // 2]:,.1f} ms, "
-        f"longest {1000 * seconds[-1]:,.0f} ms",
-    )
-
-
-def _sentence(result: StressResult) -> Text:
-    of, who, path = _sums(result), result.distinct, result.path
-    if not who["liquidated"]:
-        return Text("Nobody fell below the maintenance margin.")
-    returns = [Decimal(row[0]) / Decimal(path.closes[0][0]) - 1 for row in path.closes]
-    if result.policy.space == "wealth":
-        charged = f"winners were charged {of['socialized']}"
-    elif who["deleveraged"]:
-        charged = f"{who['deleveraged']:,} winning traders were deleveraged for {of['adl_value']}"
-    else:
-        charged = "nobody had to be deleveraged"
-    uncovered = of["uncovered"] != "nothing"
-    return Text(
-        f"While {path.symbols[0]} moved by as much as {max(returns, key=abs):+.1%}, {who['liquidated']:,} "
-        f"of {result.accounts:,} accounts fell below their maintenance margin and {who['bankrupt']:,} went "
-        f"bankrupt; the order book closed {of['closed_value']} and the fund took over "
-        f"{of['takeover_value']}, {charged}, and "
-        + (f"{of['uncovered']} stayed uncovered." if uncovered else "every loss was covered.")
-    )
-
-
-def _sums(result: StressResult) -> dict[str, str]:
-    names = (*_VALUES, "shortfall", "takeover_loss", "fund_paid")
-    totals = {name: int(result.steps[name].sum()) for name in names}
-    return {name: f"{amount(total)} USD" if total else "nothing" for name, total in totals.items()}
+    for row in result.fund_needed.filter(pl.col("probability") == 0.05).iter_rows(named=True):
+        line.append("\nFund: ", "bold")
+        line.append(f"{amount(row['fund_needed'])} USD would have spared everybody")
+        line.append(_with_seeds(row["seeds"]))
+        if len(result.needed) > row["seeds"]:
+            line.append(f", later prices moved by {MOVERS[row['feedback']]}")
+    kinds = result.experiment.feedback
+    for row in result.moves.iter_rows(named=True) if len(kinds) > 1 else ():
+        went = (f"{signed(row[kind] - 1)} with {MOVERS[kind]}" for kind in kinds if row.get(kind) is not None)
+        line.append("\nMove: ", "bold")
+        line.append(f"{row['policy']}, seed {row['seed']}: " + "; ".join(went))
+    if not result.finished:
+        whole = sum(each.finished for each in result.outcomes)
+        last = result.outcomes[-1]
+        done = f"\nInterrupted: {whole} of {result.experiment.runs} runs are whole"
+        if not last.finished:
+            done += f"; {last.which['policy']} did {len(last.steps)} of {result.facts[-1].steps} steps"
+        line.append(f"{done}.", style="yellow")
+    return line

@@ -150,7 +150,7 @@ class Scenario:
         checked_funds(self.book, self.fund, self.policy)
         self.liquidity = Liquidity.of(content.liquidity)
         if self.liquidity is not None:
-            self.liquidity.depth_lots(self.book.instruments)
+            self.liquidity.check(self.book.instruments)
         instruments, _, rows = self.book.columns()
         self._most_lots = np.zeros(len(instruments), np.int64)
         np.maximum.at(self._most_lots, rows.instrument, np.abs(rows.lots))
