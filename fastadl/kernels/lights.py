@@ -25,7 +25,7 @@ __all__ = ["UNSETTLED", "Groups", "cell_lights", "gather", "settle"]
 UNSETTLED = 255
 #: Up to so many members are sorted by insertion.
 _RUN = 32
-#: Parts that members are settled in, and rows are given their shares in.
+#: Parts that members are settled in.
 _CHUNKS = 64
 
 
@@ -78,7 +78,7 @@ def cell_lights(found, most, total, groups):
         Written: lots of each leg.
     groups : Groups
         Written, with room for as many groups as there are cells, or 4 · legs of single cells, or
-        legs + 2 · rows / `most` of several.
+        2 · legs + 2 · rows / `most` of several.
 
     Returns
     -------
