@@ -101,6 +101,8 @@ def test_tables_there_and_back(given: dict[str, Any]) -> None:
         ("[bok]", ["/bok", "did you mean book?"]),
         ("[book]\nposition = 5", ["/book/position", "did you mean positions?"]),
         ("[book]\nsize_tale = 5", ["/book/size_tale", "did you mean size_tail?"]),
+        ("[book]\npositions = 'many'", ["/book/positions", "whole number"]),
+        ("[book]\nshape = 'paretto'", ["/book/shape", "pareto"]),
         ("[liquidity]\nimpct = 'linear'", ["/liquidity/impct", "did you mean impact?"]),
         ("[liquidity]\nimpact = 'cubic'", ["/liquidity/impact", "linear, square_root"]),
         ("[liquidity]\ndepth = '0'", ["/liquidity/depth", "above 0"]),

@@ -59,7 +59,10 @@ class Drawn:
             **{name: value for name, value in given.items() if name in own},
             parameters={name: value for name, value in given.items() if name in laws} or None,
         )
-        drawn._checked()
+        try:
+            drawn._checked()
+        except InputError as error:
+            raise InputError(("book", *error.path), error.value, error.remedy, error.file) from None
         return drawn
 
     def _checked(self) -> synth.Shape:
