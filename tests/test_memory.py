@@ -27,7 +27,7 @@ def test_a_synthetic_book_larger_than_memory_is_refused() -> None:
 
 def test_the_command_line_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stress", "--positions", "1000000000000"]) == 2
-    assert capsys.readouterr().err.startswith("positions: 1000000000000: ")
+    assert capsys.readouterr().err.startswith("book, column positions: 1000000000000: ")
     if memory.available() is not None:
         assert main(["stress", "--positions", "2000000000"]) == 2
         assert "GiB of memory" in capsys.readouterr().err

@@ -209,7 +209,10 @@ def same_settle(kernel: Any, twin: Any, arguments: Any) -> None:
         reached, whole = 0, int(total[leg])
         for at in sorted(mine.tolist(), key=lambda i: (-made.score[i], tie[i])):
             reached += 1 if by_count else int(abs(found.rows.lots[at]))
-            assert (share[at] == reached / whole) if most else (light[at] == lights.light(reached, whole))
+            if most:
+                assert share[at] == float(reached) / float(whole)
+            else:
+                assert light[at] == lights.light(reached, whole)
 
 
 PAIRS = {
