@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastadl.errors import MemoryLimitError as MemoryLimitError
     from fastadl.errors import PolicyError as PolicyError
     from fastadl.errors import StageError as StageError
+    from fastadl.errors import UnwrittenError as UnwrittenError
     from fastadl.kernels.scores import Candidate as Candidate
     from fastadl.policy import AdlPolicy as AdlPolicy
     from fastadl.policy import Fund as Fund
@@ -65,6 +66,7 @@ _HOME = {
     "SideIndex": "policy",
     "StageError": "errors",
     "Standings": "engine",
+    "UnwrittenError": "errors",
     "Venue": "policy",
     "add_preset": "policy",
     "metrics": "metrics",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from fractions import Fraction
 from functools import cached_property
@@ -110,7 +110,8 @@ class TierTable:
     ``start`` is int32 (instruments + 1); the rest is one entry per tier: ``rate`` and ``deduction`` float64
     (atoms), and the same exactly as ``rate_units / unit`` and ``deduction_units / unit`` with one int64
     ``unit`` per instrument (0 where it would not fit). ``min_notional`` (atoms) and ``max_leverage`` (that of
-    rule R82 where a tier states none) are float64.
+    rule R82 where a tier states none) are float64. ``plain`` is float64 (instruments): a little below the
+    notional from which a second tier counts, or −1 where the first does not decide alone.
     """
 
     start: IntArray
@@ -121,6 +122,7 @@ class TierTable:
     rate_units: Int64Array
     deduction_units: Int64Array
     unit: Int64Array
+    plain: Float64Array
 
 
 class Instruments(Sequence[Instrument]):
@@ -157,6 +159,10 @@ class Instruments(Sequence[Instrument]):
 
     def __getitem__(self, index: Any) -> Any:
         return self._items[index]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Own every array: a store that processes share hands out read-only ones, another type to kernels."""
+        self.__dict__.update({name: _owned(value) for name, value in state.items()})
 
     @cached_property
     def scale(self) -> Int64Array:
@@ -200,6 +206,7 @@ class Instruments(Sequence[Instrument]):
             rate_units=np.array(rates, np.int64),
             deduction_units=np.array(deductions, np.int64),
             unit=np.array(units, np.int64),
+            plain=np.array([_plain(item.tiers) for item in self._items], np.float64),
         )
 
     def lookup(self, symbol: object, path: tuple[str | int, ...]) -> int:
@@ -215,6 +222,26 @@ class Instruments(Sequence[Instrument]):
 
         close = difflib.get_close_matches(str(symbol), self.symbols, n=1, cutoff=0.0)
         return close[0] if close else "(the book has none)"
+
+
+def _owned(value: Any) -> Any:
+    """Copies of an array, or of those of a table; anything else as it is."""
+    if isinstance(value, TierTable):
+        return TierTable(*(getattr(value, item.name).copy() for item in fields(value)))
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _plain(tiers: Sequence[Tier]) -> float:
+    """Up to which notional the first tier alone decides."""
+    rate, others = tiers[0].maintenance_rate, tiers[1:]
+    if tiers[0].deduction != 0 or any(
+        tier.maintenance_rate == rate and tier.deduction < 0 for tier in others
+    ):
+        return -1.0
+    limits = [
+        tier.deduction / (tier.maintenance_rate - rate) for tier in others if tier.maintenance_rate > rate
+    ]
+    return nearest_float(min(limits)) * (1.0 - 1e-9) if limits else float("inf")
 
 
 def _max_leverage(tier: Tier) -> float:

@@ -11,6 +11,7 @@ __all__ = [
     "MemoryLimitError",
     "PolicyError",
     "StageError",
+    "UnwrittenError",
 ]
 
 
@@ -69,6 +70,18 @@ class InputError(FastadlError, ValueError):
         for part in rest:
             where.append(f"row {part}" if isinstance(part, int) else f"column {part}")
         return _one_line(f"{', '.join(where)}: {self._shown()}: {self.remedy}")
+
+
+class UnwrittenError(InputError):
+    """The result of a long run could not be written where it was wanted; nothing is lost.
+
+    Attributes
+    ----------
+    result : object
+        What the run would have returned.
+    """
+
+    result: object = None
 
 
 class BoundsError(InputError):

@@ -14,6 +14,7 @@ import pytest
 from fastadl.errors import InputError
 from fastadl.policy import Fund
 from fastadl.stress import Experiment
+from fastadl.sweep import Sweep
 
 TOML = """
 seeds = [3, 4]
@@ -84,6 +85,7 @@ def test_what_was_run_can_be_run_again_from_its_result(tmp_path: Path) -> None:
             }
         },
         {"policies": {"mine": {"space": "wealth"}}},
+        {"book": {"positions": 50, "seed": 0}, "seeds": [1, 2]},
         {"scenario": {"name": "jumps", "steps": 5}, "seeds": 9},
         {"liquidity": {"markets": {"BTC-PERP": "1000.5"}, "slice": "0.2", "cooldown": 30}},
     ],
@@ -101,6 +103,8 @@ def test_tables_there_and_back(given: dict[str, Any]) -> None:
         ("[bok]", ["/bok", "did you mean book?"]),
         ("[book]\nposition = 5", ["/book/position", "did you mean positions?"]),
         ("[book]\nsize_tale = 5", ["/book/size_tale", "did you mean size_tail?"]),
+        ("[book]\nseed = -1", ["/book/seed", "at least 0"]),
+        ("[book]\nseed = 1.5", ["/book/seed", "whole number"]),
         ("[book]\npositions = 'many'", ["/book/positions", "whole number"]),
         ("[book]\nshape = 'paretto'", ["/book/shape", "pareto"]),
         ("[liquidity]\nimpct = 'linear'", ["/liquidity/impct", "did you mean impact?"]),
@@ -166,8 +170,9 @@ def test_bad_books_are_refused_before_anything_runs(book: dict[str, Any], match:
         Experiment(book={"positions": 50, "instruments": 2, **book}).run()
 
 
-def test_the_example_of_the_documentation_is_an_experiment() -> None:
+def test_the_examples_of_the_documentation_are_an_experiment_and_a_sweep() -> None:
     page = (files("fastadl") / "docs" / "stress.md").read_text("utf-8")
-    (text,) = re.findall(r"^```toml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
-    said = Experiment.of(tomllib.loads(text))
+    one, many = re.findall(r"^```toml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    said = Experiment.of(tomllib.loads(one))
     assert (said.runs, said.book.positions, said.liquidity.cooldown) == (18, 1_000_000, 30)
+    assert [len(Sweep.of(tomllib.loads(many)).points), said.seeds] == [6, (1, 2, 3)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +18,7 @@ from fastadl.stress import EXPLAINED, Experiment
 from fastadl.stress.compare import PROBABILITIES, fund_quantiles
 from fastadl.stress.lab import Ground
 from fastadl.stress.payers import MEASURED, Holders, Ledger
+from fastadl.sweep.answers import fund_for
 
 SMALL = {"positions": 3000, "instruments": 5}
 THREE = ("bitmex", "hyperliquid_2025", "vega")
@@ -93,13 +96,51 @@ def test_the_fund_that_was_needed_is_just_enough(policy: str) -> None:
     assert less.policies["deleveraged"][0] > 0
 
 
-def test_fund_needed_is_the_next_higher_quantile_of_the_seeds() -> None:
+def test_fund_needed_falls_short_in_no_more_seeds_than_was_asked_for_and_is_null_where_few_cannot_say() -> (
+    None
+):
     needed = {(seed, "off"): cash for seed, cash in enumerate((30, 10, 40, 20))}
     found = fund_quantiles(needed)
     assert dict(zip(found["probability"], found["fund_needed"], strict=True)) == {
-        0.5: 30, 0.1: 40, 0.05: 40, 0.01: 40,
+        0.5: 20, 0.1: None, 0.05: None, 0.01: None,
     }  # fmt: skip
     assert found["seeds"].to_list() == [4] * len(PROBABILITIES)
+
+
+@pytest.mark.parametrize("seeds", [1, 7, 20, 100])
+def test_a_sweep_and_a_stress_test_mean_the_same_fund(seeds: int) -> None:
+    cash = np.random.default_rng(5).integers(0, 1000, seeds)
+    runs = pl.DataFrame(
+        {"point": 0, "seed": range(seeds), "feedback": "off", "fund_needed": cash, "deficit": 0}
+    )
+    swept = fund_for(runs, ()).sort("probability", descending=True)["cash"].to_list()
+    alone = fund_quantiles({(seed, "off"): int(each) for seed, each in enumerate(cash)})
+    assert alone["fund_needed"].to_list() == swept
+    assert [each is None for each in swept] == [seeds * each < 1 for each in PROBABILITIES]
+
+
+@pytest.mark.parametrize("seeds", [2, 20])
+def test_a_terminal_says_which_fund_would_have_spared_everybody_with_so_many_seeds(seeds: int) -> None:
+    pytest.importorskip("rich")
+    pytest.importorskip("altair")
+    from rich.console import Console
+
+    from fastadl.report.columns import Column
+    from fastadl.report.page.headline import numbers
+    from fastadl.report.stress import show
+
+    result = Experiment(book=SMALL, scenario="flash-crash", seeds=[1, 2]).run()
+    needed = {(seed, "all"): (1 + seed) * 10**9 for seed in range(seeds)}
+    out = io.StringIO()
+    result = replace(result, needed=needed)
+    show(result, Console(file=out, width=200))
+    said = {
+        2: "2.0k USD would have spared everybody with each of 2",
+        20: "19.0k USD would have spared everybody in 95%",
+    }
+    assert said[seeds] in out.getvalue()
+    cards = [cash for cash, words in numbers(result, Column.all(result)) if "spared everybody" in words]
+    assert cards == [said[seeds].split()[0]]
 
 
 def test_feedback_moves_the_market_on_and_says_by_whom() -> None:

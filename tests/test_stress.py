@@ -16,8 +16,8 @@ import pytest
 import fastadl as fa
 from fastadl import stress
 from fastadl.engine.results import LISTS
-from fastadl.errors import InputError
-from fastadl.stress import Experiment
+from fastadl.errors import InputError, UnwrittenError
+from fastadl.stress import Experiment, OrderBook, StressResult
 from fastadl.stress.compare import EXPLAINED
 from fastadl.stress.lab import Ground
 from fastadl.stress.payers import Ledger
@@ -27,7 +27,8 @@ pytest.importorskip("rich")
 from rich.console import Console
 
 from fastadl.report.blocks import chart, sparkline
-from fastadl.report.stress import Column, show, watching
+from fastadl.report.columns import Column
+from fastadl.report.stress import show, watching
 from fastadl.report.stress_words import amount
 
 DATA = Path(os.environ.get("FASTADL_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -190,8 +191,11 @@ def test_out_writes_every_frame(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     result = Experiment(book=SMALL, scenario="flash-crash", policies=["bitmex", "vega"]).run(out=out)
     assert {file.name for file in out.iterdir()} == {
-        "result.json", "experiment.toml", "steps.parquet", "policies.parquet", "payers.parquet",
-        "fund_needed.parquet", "moves.parquet", "notices", *LISTS,
+        "result.json", "experiment.toml", "notices", *LISTS, *(f"{name}.parquet" for name in result.frames()),
+    }  # fmt: skip
+    assert set(result.frames()) == {
+        "policies", "steps", "payers", "haircuts", "largest", "fund_needed", "moves", "density", "markets",
+        "pressure",
     }  # fmt: skip
     for name, frame in result.frames().items():
         assert pl.read_parquet(out / f"{name}.parquet").equals(frame)
@@ -204,7 +208,15 @@ def test_out_writes_every_frame(tmp_path: Path) -> None:
     written = json.loads((out / "result.json").read_text())
     assert written == json.loads(json.dumps(result.to_dict()))
     assert set(EXPLAINED) <= set(written["policies"][0])
-    assert written["policies"][0]["shortfall"].count(".") == 1
+    for name in result.frames():
+        assert [sorted(row) for row in written[name]] == [sorted(result.frames()[name].columns)] * len(
+            written[name]
+        )
+    for name, column in [
+        ("policies", "shortfall"), ("haircuts", "profit"), ("largest", "equity"), ("largest", "gross"),
+        ("density", "notional"), ("markets", "open_interest"), ("pressure", "notional_beyond"),
+    ]:  # fmt: skip
+        assert written[name][0][column].count(".") == 1
 
 
 def test_lists_are_written_in_parts_while_a_run_goes_on(
@@ -222,9 +234,24 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Writer, "_flush", full)
-    with pytest.raises(InputError, match="No space left on device: give a folder that can be written"):
+    match = "No space left on device: give a folder that can be written"
+    with pytest.raises(UnwrittenError, match=match) as caught:
         Experiment(book=SMALL, scenario="flash-crash").run(out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+    assert isinstance(caught.value.result, StressResult)
+    assert caught.value.result.finished
+
+
+def test_an_interrupt_before_the_first_step_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    absorb = OrderBook.absorb
+
+    def pressed(self: OrderBook, report: Any) -> None:
+        monkeypatch.setattr(OrderBook, "absorb", absorb)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(OrderBook, "absorb", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        Experiment(book=SMALL, scenario="flash-crash").run()
 
 
 def test_a_folder_in_use_is_refused_before_anything_runs(
@@ -259,7 +286,7 @@ def test_the_tables_fit(three: stress.StressResult, width: int) -> None:
 def test_many_policies_stand_in_several_tables(width: int, tables: int) -> None:
     five = ["bitmex", "okx_2025", "quadratic_projection", "pro_rata", "hyperliquid_recovered"]
     text = printed(Experiment(book=SMALL, scenario="flash-crash", policies=five).run(), width)
-    assert text.count("accounts below their margin") == tables
+    assert text.count("Accounts below the margin") == tables
     assert all(len(line) <= width for line in text.splitlines())
     assert "…" not in text
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastadl.contracts import WIDE, Instrument, Instruments, Kind, nearest_float, shared_denominator
+from fastadl.contracts import WIDE, Instrument, Instruments, Kind, shared_denominator
 from fastadl.decimals import exact, plain
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.account import Exact
@@ -182,25 +182,9 @@ class Marks:
 
 
 def margins(instruments: Instruments) -> Margins:
-    """Tier ladders for the kernels; `plain` stays a little below where a second tier starts to count."""
+    """Tier ladders for the kernels."""
     tiers = instruments.tiers
-    plain = np.empty(len(instruments))
-    for i, item in enumerate(instruments):
-        first = item.tiers[0]
-        limits = [
-            (tier.deduction - first.deduction) / (tier.maintenance_rate - first.maintenance_rate)
-            for tier in item.tiers[1:]
-            if tier.maintenance_rate > first.maintenance_rate
-        ]
-        flat = any(
-            tier.maintenance_rate == first.maintenance_rate and tier.deduction < first.deduction
-            for tier in item.tiers[1:]
-        )
-        if first.deduction != 0 or flat:
-            plain[i] = -1.0
-        else:
-            plain[i] = nearest_float(min(limits)) * (1.0 - 1e-9) if limits else np.inf
-    return Margins(start=tiers.start, rate=tiers.rate, deduction=tiers.deduction, plain=plain)
+    return Margins(start=tiers.start, rate=tiers.rate, deduction=tiers.deduction, plain=tiers.plain)
 
 
 def given_prices(instruments: Instruments, prices: Any, what: str = "prices") -> Mapping[int, Fraction]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastadl.io.files import check_folder, new_folder, read, write
+from fastadl.io.files import check_file, check_folder, new_file, new_folder, read, write
 from fastadl.io.frames import frames, tables
 
-__all__ = ["check_folder", "frames", "new_folder", "read", "tables", "write"]
+__all__ = ["check_file", "check_folder", "frames", "new_file", "new_folder", "read", "tables", "write"]

@@ -115,12 +115,43 @@ def _system_error(error: Exception) -> str | None:
 
 
 class _RehearsedError(Exception):
-    """Leaves a folder that was made only to see that it can be."""
+    """Leaves what was made only to see that it can be."""
 
 
 def check_folder(folder: str | os.PathLike[str]) -> None:
     """Refuse now what `new_folder` would refuse when a long run is over."""
     with suppress(_RehearsedError), new_folder(folder):
+        raise _RehearsedError
+
+
+@contextmanager
+def new_file(file: str | os.PathLike[str]) -> Iterator[Path]:
+    """A file to write, which takes the place of that name when all went well and vanishes otherwise.
+
+    Raises
+    ------
+    InputError
+        If there is something else than a file, or it cannot be written.
+    """
+    try:
+        target = Path(file).resolve()  # what a link leads to is replaced, not the link
+        if target.exists() and not target.is_file():
+            raise InputError((), "no file", "give a file that can be replaced", os.fspath(file))
+        partial = target.with_name(f".{target.name}.{uuid4().hex[:12]}")
+        try:
+            partial.touch(exist_ok=False)
+            yield partial
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError((), reason, "give a file that can be written", os.fspath(file)) from None
+
+
+def check_file(file: str | os.PathLike[str]) -> None:
+    """Refuse now what `new_file` would refuse when a long run is over."""
+    with suppress(_RehearsedError), new_file(file):
         raise _RehearsedError
 
 

@@ -3,6 +3,7 @@
 from fastadl.stress.compare import EXPLAINED
 from fastadl.stress.drawn import Drawn
 from fastadl.stress.experiment import FEEDBACK, Experiment, run
+from fastadl.stress.lab import draw, trial
 from fastadl.stress.order_book import Depth, OrderBook
 from fastadl.stress.paths import SCENARIOS, Path, Scenario
 from fastadl.stress.pressure import Pressure, pressure
@@ -20,6 +21,8 @@ __all__ = [
     "Pressure",
     "Scenario",
     "StressResult",
+    "draw",
     "pressure",
     "run",
+    "trial",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import isnan
+from math import floor, isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from fastadl.stress.payers import Holders, Ledger
 if TYPE_CHECKING:
     from fastadl.stress.run import Outcome
 
-__all__ = ["EXPLAINED", "PROBABILITIES", "fund_quantiles", "moves", "payers", "policies", "steps", "totals"]
+__all__ = ["EXPLAINED", "PROBABILITIES", "fund_for", "fund_quantiles", "moves", "named", "policies", "totals"]
 
 #: Probabilities of deleveraging that the fund is asked about.
 PROBABILITIES = (0.5, 0.1, 0.05, 0.01)
@@ -129,33 +129,47 @@ def policies(outcomes: Iterable[Outcome], needed: Mapping[tuple[int, str], int])
     )
 
 
-def steps(outcomes: Iterable[Outcome]) -> pl.DataFrame:
-    """`Outcome.steps` of every run, with its names in front."""
-    return _named((outcome.which, outcome.steps) for outcome in outcomes)
-
-
-def payers(outcomes: Iterable[Outcome]) -> pl.DataFrame:
-    """`Ledger.by_class` of every run, with its names in front."""
-    return _named((outcome.which, outcome.payers) for outcome in outcomes)
-
-
-def _named(frames: Iterable[tuple[dict[str, Any], pl.DataFrame]]) -> pl.DataFrame:
+def named(outcomes: Iterable[Outcome], frame: str) -> pl.DataFrame:
+    """A frame of `Outcome` of every run, with the names of the run in front."""
     return pl.concat(
         (
-            frame.select(*(pl.lit(value).alias(name) for name, value in which.items()), pl.all())
-            for which, frame in frames
+            getattr(outcome, frame).select(
+                *(pl.lit(value).alias(name) for name, value in outcome.which.items()), pl.all()
+            )
+            for outcome in outcomes
         ),
         how="vertical_relaxed",
     )
 
 
+def fund_for(needed: Sequence[int], probability: float) -> int | None:
+    """The least cash that was found with which the fund falls short in at most so many of the seeds.
+
+    Parameters
+    ----------
+    needed : sequence of int
+        What each seed would have needed, ascending, in atoms.
+    probability : float
+        Above 0 and below 1.
+
+    Returns
+    -------
+    int or None
+        None below one in so many seeds, of which they say nothing.
+
+    Examples
+    --------
+    >>> fund_for([10, 20, 30, 40], 0.5), fund_for([10, 20, 30, 40], 0.01)
+    (20, None)
+    """
+    spared = floor(probability * len(needed) + 1e-9)  # a product such as 0.29 · 100 may end just below
+    return needed[len(needed) - 1 - spared] if spared else None
+
+
 def fund_quantiles(
     needed: Mapping[tuple[int, str], int], probabilities: Sequence[float] = PROBABILITIES
 ) -> pl.DataFrame:
-    """How much cash keeps deleveraging away, by the probability that it still happens.
-
-    The quantile over the seeds, the next higher one found: with a single seed all probabilities give its
-    number, and n seeds say nothing of probabilities below 1/n.
+    """How much cash keeps deleveraging away, by the probability that it still happens: see `fund_for`.
 
     Parameters
     ----------
@@ -166,7 +180,7 @@ def fund_quantiles(
     Returns
     -------
     DataFrame
-        ``feedback``, ``probability``, ``fund_needed`` (atoms), ``seeds``.
+        ``feedback``, ``probability``, ``fund_needed`` (atoms; null where so few seeds cannot say), ``seeds``.
     """
     kinds: dict[str, list[int]] = {}
     for (_, feedback), cash in needed.items():
@@ -175,7 +189,7 @@ def fund_quantiles(
         {
             "feedback": feedback,
             "probability": probability,
-            "fund_needed": int(np.quantile(cash, 1.0 - probability, method="higher")),
+            "fund_needed": fund_for(sorted(cash), probability),
             "seeds": len(cash),
         }
         for feedback, cash in kinds.items()

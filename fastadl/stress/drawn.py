@@ -34,6 +34,8 @@ class Drawn:
         Those that the scenario names come first; the others are those of `fastadl.synth.perpetuals`.
     tiers : path, optional
         Leverage tiers in ccxt's form (see `fastadl.stress.brackets.read`), for every asset named there.
+    seed : int, optional
+        Draws the same book for every seed of the experiment, which then draws the scenario alone.
     parameters : mapping, optional
         Parameters of the shape (see `fastadl.synth.Shape`), in a file beside the others.
     """
@@ -43,6 +45,7 @@ class Drawn:
     accounts: int | None = None
     instruments: int = 300
     tiers: str | None = None
+    seed: int | None = None
     parameters: Mapping[str, Any] | None = None
 
     @classmethod
@@ -70,22 +73,30 @@ class Drawn:
         if self.accounts is not None:
             whole("accounts", self.accounts, 1, 1 << 31)
         whole("instruments", self.instruments, 1, 1 << 14)
+        if self.seed is not None:
+            whole("seed", self.seed, 0, 1 << 128)
         return synth.named(self.shape, **(self.parameters or {}))
 
+    @property
+    def accounts_drawn(self) -> int:
+        """How many accounts the book has: two for every five positions, and one position a market at most."""
+        if self.accounts is not None:
+            return self.accounts
+        return max(-(-2 * self.positions // 5), -(-self.positions // self.instruments))
+
     def draw(self, anchors: Mapping[str, Fraction], seed: int) -> Book:
-        """The book of a seed, marked as the scenario begins."""
+        """The book of a seed, unless it has its own; marked as the scenario begins."""
         laws = self._checked()
         ladders = None if self.tiers is None else brackets.read(self.tiers)
         if ladders is not None and anchors and not ladders.keys() & anchors.keys():
             raise InputError(("tiers",), self.tiers, f"give a file with tiers of {', '.join(anchors)}")
         table = synth.perpetuals(self.instruments, marks=anchors, ladders=ladders)
-        most = max(-(-2 * self.positions // 5), -(-self.positions // len(table)))
         return synth.book(
             laws,
             positions=self.positions,
-            accounts=most if self.accounts is None else self.accounts,
+            accounts=self.accounts_drawn,
             instruments=table,
-            seed=seed,
+            seed=seed if self.seed is None else self.seed,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from fastadl.stress.pressure import Pressure
 from fastadl.stress.result import StressResult
 from fastadl.stress.run import Progress
 
-__all__ = ["FEEDBACK", "Experiment", "run"]
+__all__ = ["FEEDBACK", "Experiment", "changed", "read_tables", "run"]
 
 #: Whose orders move later prices: nobody's, those of liquidations, those of deleveraged traders too.
 FEEDBACK = ("off", "liquidations", "all")
@@ -130,13 +130,7 @@ class Experiment:
             By table: a mapping goes into a table of the file, anything else takes its place. Names of
             policies that the file defines stand for these.
         """
-        tables = _tables(file)
-        defined = tables.get("policies")
-        for name, change in changes.items():
-            both = isinstance(change, Mapping) and isinstance(tables.get(name), Mapping)
-            tables[name] = {**tables[name], **change} if both and name != "scenario" else change
-        if "policies" in changes and isinstance(defined, Mapping):
-            tables["policies"] = {policy: defined.get(policy, policy) for policy in changes["policies"]}
+        tables = changed(read_tables(file), changes)
         try:
             return cls.of(tables)
         except InputError as error:
@@ -183,8 +177,9 @@ class Experiment:
         Raises
         ------
         InputError
-            For a parameter or file that is refused, before anything is run; or a folder that cannot be
-            written.
+            For a parameter or file that is refused, before anything is run.
+        UnwrittenError
+            If the folder could not be written in the end; it holds the result.
         KeyboardInterrupt
             If not a single step was done.
         """
@@ -221,8 +216,8 @@ def run(
     return Experiment(**what).run(out=out, progress=progress)
 
 
-def _tables(file: str | os.PathLike[str]) -> dict[str, Any]:
-    """The tables of an experiment's file."""
+def read_tables(file: str | os.PathLike[str]) -> dict[str, Any]:
+    """The tables of an experiment's file, as they stand there."""
     name = os.fspath(file)
     try:
         data = Path(name).read_bytes()
@@ -239,10 +234,21 @@ def _tables(file: str | os.PathLike[str]) -> dict[str, Any]:
     return tables
 
 
+def changed(tables: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables with others in place of them or in them, as `Experiment.of_file` says."""
+    found, defined = dict(tables), tables.get("policies")
+    for name, change in changes.items():
+        both = isinstance(change, Mapping) and isinstance(found.get(name), Mapping)
+        found[name] = {**found[name], **change} if both and name != "scenario" else change
+    if "policies" in changes and isinstance(defined, Mapping):
+        found["policies"] = {policy: defined.get(policy, policy) for policy in changes["policies"]}
+    return found
+
+
 def _scenario(given: Any) -> tuple[Scenario, dict[str, Any]]:
     """A scenario, and the table that gives it again."""
     if isinstance(given, Scenario):
-        return given, {"name": given.name, **given.parameters}
+        return given, given.to_dict()
     if isinstance(given, str):
         return paths.named(given), {"name": given}
     table = dict(given) if isinstance(given, Mapping) else {}

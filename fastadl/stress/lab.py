@@ -12,22 +12,38 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
-from fastadl import io, synth
+from fastadl import io, memory, synth
 from fastadl.book import Book
 from fastadl.engine import Engine
+from fastadl.errors import InputError, UnwrittenError
 from fastadl.policy import AdlPolicy, Fund
 from fastadl.schema import Float64Array
+from fastadl.stress.compare import policies
 from fastadl.stress.order_book import Depth, OrderBook
 from fastadl.stress.payers import Holders
-from fastadl.stress.pressure import Pressure, pressure
+from fastadl.stress.portrait import Portrait
+from fastadl.stress.pressure import Pressure, engine_to_read, pressure
 from fastadl.stress.result import Facts, StressResult, Writer
 from fastadl.stress.run import Course, Outcome, Progress, Run, uninterrupted
 
 if TYPE_CHECKING:
     from fastadl.stress.experiment import Experiment
 
-__all__ = ["Ground", "perform", "pressure_of"]
+__all__ = [
+    "Ground",
+    "draw",
+    "memory_of",
+    "perform",
+    "prepare",
+    "pressure_of",
+    "refuse_beyond_memory",
+    "trial",
+]
+
+#: Bytes of a run for each position and each account (measured at 0.1 to 3 million positions).
+_ROW = 180
 
 #: Cash in atoms that no fund runs out of (rule R1 allows twice as much).
 _ENDLESS = 1 << 61
@@ -37,14 +53,23 @@ def perform(
     experiment: Experiment, out: str | os.PathLike[str] | None, progress: Progress | None
 ) -> StressResult:
     """Run an experiment, as `Experiment.run` says."""
+    refuse_beyond_memory(experiment)
     if out is None:
         return _Lab(experiment, progress or _silent, None).result()
     io.check_folder(out)
-    with io.new_folder(out) as folder:
-        writer = Writer(folder)
-        result = _Lab(experiment, progress or _silent, writer).result()
-        with suppress(KeyboardInterrupt), uninterrupted():  # what is done is worth the moment it takes
-            writer.finish(result)
+    result: StressResult | None = None
+    try:
+        with io.new_folder(out) as folder:
+            writer = Writer(folder)
+            result = _Lab(experiment, progress or _silent, writer).result()
+            with suppress(KeyboardInterrupt), uninterrupted():  # what is done is worth the moment it takes
+                writer.finish(result)
+    except InputError as error:
+        if result is None:
+            raise
+        unwritten = UnwrittenError(error.path, error.value, error.remedy, error.file)
+        unwritten.result = result
+        raise unwritten from None
     return result
 
 
@@ -52,9 +77,78 @@ def pressure_of(experiment: Experiment, symbol: str | None) -> Pressure:
     """The pressure curve, as `Experiment.pressure` says."""
     ground = Ground.of(experiment, experiment.seeds[0])
     policy = next(iter(experiment.policies.values()))
-    engine = Engine(ground.book, policy=policy, fund=ground.fund, copy=False)
+    engine = engine_to_read(ground.book, policy)
     engine.mark(ground.course.marks[0])
-    return pressure(engine, symbol=symbol)
+    return pressure(engine, symbol=symbol, fund=ground.fund)
+
+
+def memory_of(experiment: Experiment) -> int:
+    """Bytes that a run takes, about."""
+    return _ROW * (experiment.book.positions + experiment.book.accounts_drawn)
+
+
+def refuse_beyond_memory(experiment: Experiment) -> None:
+    """Refuse an experiment whose runs do not fit the memory that is free.
+
+    Raises
+    ------
+    MemoryLimitError
+        Before anything is drawn.
+    """
+    book = experiment.book
+    what = f"{book.positions:,} positions of {book.accounts_drawn:,} accounts"
+    memory.refuse_beyond(memory_of(experiment), ("book", "positions"), what)
+
+
+def draw(experiment: Experiment, seed: int) -> Book:
+    """The book that a seed of an experiment is run on.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    seed : int
+    """
+    anchors = experiment.scenario.anchors
+    if "prices" not in experiment.scenario.parameters:  # of a file, every symbol is wanted
+        anchors = dict(islice(anchors.items(), experiment.book.instruments))
+    return experiment.book.draw(anchors, seed)
+
+
+def trial(experiment: Experiment, seed: int, book: Book | None = None) -> pl.DataFrame:
+    """One seed of an experiment, for one run among thousands: without files, progress, or compiling first.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    seed : int
+        In place of the experiment's seeds.
+    book : Book, optional
+        What `draw` gives for the experiment and the seed, unless it shall be drawn. It is only read, and its
+        arrays may be read-only.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `StressResult.policies`, without ``seconds``: equal experiments give equal frames.
+
+    Raises
+    ------
+    InputError
+        For a parameter or file that is refused.
+    KeyboardInterrupt
+        If it was interrupted; what was done is lost.
+
+    Examples
+    --------
+    >>> from fastadl import stress
+    >>> book = {"positions": 2000, "instruments": 3}
+    >>> experiment = stress.Experiment(book=book, policies=["bitmex", "vega"])
+    >>> stress.trial(experiment, 7).select("seed", "policy").rows()
+    [(7, 'bitmex'), (7, 'vega')]
+    """
+    lab = _Lab(experiment, _silent, None)
+    lab.run(Ground.of(experiment, seed, book))
+    return policies(lab.outcomes, lab.needed).drop("seconds")
 
 
 def _silent(*_: object) -> None:
@@ -67,42 +161,52 @@ class _Lab:
     def __init__(self, experiment: Experiment, tell: Progress, writer: Writer | None) -> None:
         self._experiment, self._tell, self._writer = experiment, tell, writer
         self._started = perf_counter()
-        self._outcomes: list[Outcome] = []
+        self.outcomes: list[Outcome] = []
+        self.needed: dict[tuple[int, str], int] = {}
         self._facts: list[Facts] = []
-        self._needed: dict[tuple[int, str], int] = {}
+        self._portrait: Portrait | None = None
         self._decimals = 0
 
     def result(self) -> StressResult:
         try:
             self._tell("compiling kernels", 0, 1)
-            for policy in self._experiment.policies.values():
-                _compile(policy)
-            self._all()
+            prepare(self._experiment)
+            self._every_seed()
         except KeyboardInterrupt:
             pass
         facts = tuple(self._facts)
-        kept = tuple(outcome for outcome in self._outcomes if len(outcome.steps))
-        if not kept:
+        kept = tuple(outcome for outcome in self.outcomes if len(outcome.steps))
+        if not kept or self._portrait is None:
             raise KeyboardInterrupt
         steps = sum(len(outcome.steps) for outcome in kept)
         self._tell("done", steps, self._experiment.runs * facts[0].steps)
         seconds = perf_counter() - self._started
-        return StressResult(self._experiment, kept, facts, self._needed, self._decimals, seconds)
+        return StressResult(
+            self._experiment, kept, facts, self.needed, self._portrait, self._decimals, seconds
+        )
 
-    def _all(self) -> None:
+    def _every_seed(self) -> None:
+        book = None
         for seed in self._experiment.seeds:
             self._tell(f"drawing the book of seed {seed}", 0, 1)
-            ground = Ground.of(self._experiment, seed)
-            self._facts.append(ground.facts)
-            self._decimals = ground.book.instruments.decimals[0]
-            for feedback in self._experiment.feedback:
-                for outcome in self._policies(ground, feedback):
-                    self._outcomes.append(outcome)
-                    if not outcome.finished:
-                        raise KeyboardInterrupt
-                done = len(self._outcomes) * ground.facts.steps
-                self._tell("the fund that was needed", done, self._experiment.runs * ground.facts.steps)
-                self._needed[seed, feedback] = ground.fund_needed(feedback)
+            ground = Ground.of(self._experiment, seed, book, self._portrait is None)
+            self._portrait = self._portrait or ground.portrait
+            self.run(ground)
+            if self._experiment.book.seed is not None:
+                book = ground.book
+
+    def run(self, ground: Ground) -> None:
+        """All runs of a seed; an interrupt leaves what was done in `outcomes`."""
+        self._facts.append(ground.facts)
+        self._decimals = ground.book.instruments.decimals[0]
+        for feedback in self._experiment.feedback:
+            for outcome in self._policies(ground, feedback):
+                self.outcomes.append(outcome)
+                if not outcome.finished:
+                    raise KeyboardInterrupt
+            done = len(self.outcomes) * ground.facts.steps
+            self._tell("the fund that was needed", done, self._experiment.runs * ground.facts.steps)
+            self.needed[ground.seed, feedback] = ground.fund_needed(feedback)
 
     def _policies(self, ground: Ground, feedback: str) -> Iterator[Outcome]:
         """The outcomes of all policies; those alike share the steps until the fund leaves a loss."""
@@ -127,7 +231,7 @@ class _Lab:
             yield run.fork(which, policy).go(self._step(name), self._writer)
 
     def _step(self, policy: str) -> Callable[[str, int, int], object]:
-        done, runs = len(self._outcomes), self._experiment.runs
+        done, runs = len(self.outcomes), self._experiment.runs
 
         def tell(what: str, at: int, of: int) -> None:
             self._tell(f"{policy}: {what}", done * of + at, runs * of)
@@ -146,18 +250,19 @@ class Ground:
     fund: Fund
     liquidity: Depth
     facts: Facts
+    portrait: Portrait | None
 
     @classmethod
-    def of(cls, experiment: Experiment, seed: int) -> Ground:
-        """Draw the book and the path of a seed."""
+    def of(
+        cls, experiment: Experiment, seed: int, book: Book | None = None, portrayed: bool = False
+    ) -> Ground:
+        """Draw the book of a seed, unless it is given, and the path; and the book's portrait, if wanted."""
         started = perf_counter()
-        anchors = experiment.scenario.anchors
-        if "prices" not in experiment.scenario.parameters:  # of a file, every symbol is wanted
-            anchors = dict(islice(anchors.items(), experiment.book.instruments))
-        book = experiment.book.draw(anchors, seed)
+        if book is None:
+            book = draw(experiment, seed)
         seconds = perf_counter() - started
         path = experiment.scenario.path(book.instruments, seed)
-        engine = Engine(book, copy=False)
+        engine = engine_to_read(book, next(iter(experiment.policies.values())))
         engine.mark(path.marks[0])
         interest, holders = _open_interest(book, engine.unit_values), Holders.of(engine)
         decimals, total = book.instruments.decimals[0], float(interest.sum())
@@ -182,6 +287,7 @@ class Ground:
                 symbol=book.instruments.symbols[0],
                 seconds_book=seconds,
             ),
+            portrait=Portrait.of(engine, holders, interest, fund) if portrayed else None,
         )
 
     def fund_needed(self, feedback: str) -> int:
@@ -211,8 +317,14 @@ class Ground:
         return Run(which, engine, orders, self.course)
 
 
-def _compile(policy: AdlPolicy) -> None:
-    """A crash on a small book, so that no step of the real one waits for the compiler."""
+def prepare(experiment: Experiment) -> None:
+    """Have every kernel compiled that an experiment needs, so that no step of it waits for the compiler."""
+    for policy in experiment.policies.values():
+        _crash(policy)
+
+
+def _crash(policy: AdlPolicy) -> None:
+    """A crash on a small book."""
     book = synth.book("pareto", positions=200, accounts=80, instruments=2, seed=1)
     engine = Engine(book, copy=False)
     engine.mark(engine.marks)
@@ -220,7 +332,9 @@ def _compile(policy: AdlPolicy) -> None:
     marks = np.array([[1.0, 1.0], [0.5, 1.5]]) * engine.marks
     course = Course(np.array([0, 60]), marks, np.full(2, 0.5), holders)
     orders = OrderBook(Depth(), book.instruments, interest)
-    Run({}, Engine(book, policy=policy, fund="1", liquidity=orders), orders, course).go(_silent, None)
+    run = Run({}, Engine(book, policy=policy, fund="1", liquidity=orders), orders, course)
+    if not run.go(_silent, None).finished:
+        raise KeyboardInterrupt
 
 
 def _open_interest(book: Book, unit: Float64Array) -> Float64Array:

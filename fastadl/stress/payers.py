@@ -25,6 +25,10 @@ MEASURED = ("coverage", "overshoot", "burden_profit", "burden_equity", "gini", "
 #: Borders of the classes that payers are told apart by: leverage; size and profit in units of currency.
 _LEVERAGE = (1.0, 2.0, 5.0, 10.0, 25.0)
 _MONEY = (1e3, 1e4, 1e5, 1e6, 1e7)
+#: Borders of the classes that payers are told apart by: shares of their profit that were taken.
+_SHARES = tuple(step / 20 for step in range(21))
+#: Accounts that are named of those who paid.
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class Ledger:
         deficit = max(lacking - fund_paid, 0.0)
         told: dict[str, float | None] = {"new_shortfall": lacking, "deficit": deficit}
         fills, charged = report.columns("adl_fills"), report.columns("socialized")
-        mine = charged["account"] >= 0
+        mine = (charged["account"] >= 0) & (charged["amount"] < 0)  # the others are paid to bankrupt accounts
         payer = charged["account"][mine]
         if not len(fills["lots"]) and not len(payer):
             return {**told, "gained": 0.0, "seized": 0.0, **dict.fromkeys(MEASURED)}
@@ -153,13 +157,15 @@ class Ledger:
             return sums.astype(np.float64, copy=False)
 
         cost = by_account(fills["value"] - lots * unit, -amount)
+        # every fill is rounded to a whole atom, which takes nothing from anybody
+        cost[np.abs(cost) <= by_account(np.ones(len(lots)), nothing)] = 0.0
         realized = by_account(fills["realized_pnl"].astype(np.float64), amount)
         profit, equity, among = self._endow(engine, who, cost, realized)
         self.seized[who] += np.maximum(cost, 0.0)
         self.closed[who] += by_account(fills["lots"] * np.abs(unit), nothing)
         self.tilted[who] -= by_account(lots * np.abs(unit), nothing)
         self.deleveraged[fills["counterparty"]] = True
-        self.deleveraged[payer[amount < 0]] = True
+        self.deleveraged[payer] = True
         gained = float(np.maximum(-cost, 0.0).sum())
         return {**told, "gained": gained, **_measured(np.maximum(cost, 0.0), profit, equity, among, deficit)}
 
@@ -232,6 +238,57 @@ class Ledger:
                 )
             )
         return pl.concat(parts)
+
+    def haircuts(self) -> pl.DataFrame:
+        """How winners are spread over the share of their profit that was taken.
+
+        Returns
+        -------
+        DataFrame
+            ``from`` and ``to``, of the share: 0 to 0 is who paid nothing; then steps of a twentieth, without
+            their lower and with their upper border; from 1 on (null: no end) who paid with money of their
+            own. ``accounts`` that might have been asked; ``profit`` they had and ``seized``, in atoms.
+        """
+        asked = np.flatnonzero(self.asked)
+        profit, seized = self.profit[asked], self.seized[asked]
+        with np.errstate(over="ignore"):
+            share = np.divide(seized, profit, out=np.where(seized > 0, np.inf, 0.0), where=profit > 0)
+        of, count = np.searchsorted(_SHARES, share), len(_SHARES) + 1
+        return pl.DataFrame(
+            {
+                "from": [0.0, *_SHARES],
+                "to": [*_SHARES, None],
+                "accounts": np.bincount(of, minlength=count),
+                "profit": np.bincount(of, profit, count),
+                "seized": np.bincount(of, seized, count),
+            }
+        )
+
+    def largest(self, holders: Holders, book: Book) -> pl.DataFrame:
+        """The ten accounts from which most was taken; those of the same sum in the order of their ids.
+
+        Returns
+        -------
+        DataFrame
+            ``place`` from 1; ``account``; what was ``seized`` and ``closed``, and the most ``profit`` it had;
+            ``equity``, ``gross`` and ``leverage`` when the run began. Money in atoms.
+        """
+        paid = np.flatnonzero(self.seized > 0)
+        if len(paid) > _NAMED:  # all that come to the tenth sum, so that few have to be sorted
+            paid = paid[self.seized[paid] >= np.partition(self.seized[paid], -_NAMED)[-_NAMED]]
+        who = paid[np.lexsort((book.rank[paid], -self.seized[paid]))][:_NAMED]
+        return pl.DataFrame(
+            {
+                "place": np.arange(1, len(who) + 1),
+                "account": book.accounts.gather(who),
+                "seized": self.seized[who],
+                "closed": self.closed[who],
+                "profit": self.profit[who],
+                "equity": holders.equity[who],
+                "gross": holders.gross[who],
+                "leverage": holders.leverage[who],
+            }
+        )
 
     def paid_own(self) -> int:
         """Accounts from which more was taken than all the profit they had."""

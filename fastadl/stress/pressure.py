@@ -19,10 +19,11 @@ from fastadl.engine.pressure import LEAST, fund_room, shocked_units, sums
 from fastadl.engine.settings import checked_funds
 from fastadl.engine.state import FUND
 from fastadl.errors import InputError
+from fastadl.policy import AdlPolicy
 from fastadl.policy.funding import number
 from fastadl.schema import Float64Array
 
-__all__ = ["SHOCKS", "Pressure", "pressure"]
+__all__ = ["SHOCKS", "Pressure", "engine_to_read", "pressure"]
 
 #: From −50 % to +50 % in steps of 2.5 %.
 SHOCKS: tuple[float, ...] = tuple(step / 40 for step in range(-20, 21))
@@ -69,9 +70,13 @@ class Pressure:
         return {
             "symbol": self.symbol,
             "betas": dict(self.betas),
-            "curve": [self._printed(row) for row in self.frame.iter_rows(named=True)],
+            "curve": self.curve(),
             "by_instrument": [self._printed(row) for row in some.iter_rows(named=True)],
         }
+
+    def curve(self) -> list[dict[str, Any]]:
+        """The rows of `frame` as they are printed."""
+        return [self._printed(row) for row in self.frame.iter_rows(named=True)]
 
     def _printed(self, row: dict[str, Any]) -> dict[str, Any]:
         for name in _MONEY:
@@ -141,10 +146,15 @@ def pressure(
         )
 
 
+def engine_to_read(book: Book, policy: AdlPolicy | str = "bitmex") -> Engine:
+    """An engine of a book, to mark and to read: without a copy, unless the book is read-only."""
+    writeable = book.rows.lots.flags.writeable  # kernels are compiled for arrays that are
+    return Engine(book, policy=policy, copy=not writeable)
+
+
 def _engine(given: object) -> Engine:
     if isinstance(given, Book):
-        writeable = given.rows.lots.flags.writeable  # kernels are compiled for arrays that are
-        return Engine(given, copy=not writeable)
+        return engine_to_read(given)
     if not isinstance(given, Engine):
         raise InputError(("engine_or_book",), type(given).__name__, "give an Engine or a Book")
     return given

@@ -14,6 +14,8 @@ import polars as pl
 from fastadl.decimals import fixed, json_number
 from fastadl.engine import Report
 from fastadl.stress import compare
+from fastadl.stress.portrait import Portrait
+from fastadl.stress.pressure import Pressure
 from fastadl.stress.run import Outcome
 
 if TYPE_CHECKING:
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Facts", "StressResult", "Writer"]
 
+_FRAMES = ("policies", "steps", "payers", "haircuts", "largest", "fund_needed", "moves", "density", "markets")
 #: Columns of the frames in atoms; shown as decimal text (rule R72).
 _MONEY = frozenset(
     {
         "shortfall", "new_shortfall", "fees", "fund_paid", "takeover_loss", "adl_value", "adl_long",
         "adl_short", "socialized", "uncovered", "deficit", "fund_equity_before", "fund_equity_after",
         "closed_value", "takeover_value", "seized", "gained", "fund_needed", "fund_lowest", "overshoot",
-        "profit", "closed", "depth",
+        "profit", "closed", "depth", "equity", "gross", "notional", "open_interest",
     }
 )  # fmt: skip
 
@@ -76,6 +79,8 @@ class StressResult:
         One a seed.
     needed : mapping of (seed, feedback) to int
         Cash with which the fund would have left nothing to others, in atoms.
+    portrait : Portrait
+        The book of the first seed before anything happened.
     decimals : int
         An atom is ``10**-decimals`` of the currency.
     seconds : float
@@ -86,6 +91,7 @@ class StressResult:
     outcomes: tuple[Outcome, ...]
     facts: tuple[Facts, ...]
     needed: Mapping[tuple[int, str], int]
+    portrait: Portrait
     decimals: int
     seconds: float
 
@@ -109,7 +115,7 @@ class StressResult:
     @cached_property
     def steps(self) -> pl.DataFrame:
         """One row a step of a run: see `fastadl.stress.run.Outcome`."""
-        return compare.steps(self.outcomes)
+        return compare.named(self.outcomes, "steps")
 
     @cached_property
     def policies(self) -> pl.DataFrame:
@@ -119,7 +125,17 @@ class StressResult:
     @cached_property
     def payers(self) -> pl.DataFrame:
         """What classes of winners paid in each run: see `fastadl.stress.payers.Ledger.by_class`."""
-        return compare.payers(self.outcomes)
+        return compare.named(self.outcomes, "payers")
+
+    @cached_property
+    def haircuts(self) -> pl.DataFrame:
+        """Winners of each run by the share of their profit that was taken: see `Ledger.haircuts`."""
+        return compare.named(self.outcomes, "haircuts")
+
+    @cached_property
+    def largest(self) -> pl.DataFrame:
+        """The ten accounts of each run from which most was taken: see `Ledger.largest`."""
+        return compare.named(self.outcomes, "largest")
 
     @cached_property
     def fund_needed(self) -> pl.DataFrame:
@@ -131,9 +147,25 @@ class StressResult:
         """How far the market went, by whose orders move it: see `fastadl.stress.compare.moves`."""
         return compare.moves(self.policies)
 
+    @property
+    def density(self) -> pl.DataFrame:
+        """Positions of the first seed's book by size and leverage: see `fastadl.stress.portrait.Portrait`."""
+        return self.portrait.density
+
+    @property
+    def markets(self) -> pl.DataFrame:
+        """The largest markets of the first seed's book: see `fastadl.stress.portrait.Portrait`."""
+        return self.portrait.markets
+
+    @property
+    def pressure(self) -> Pressure:
+        """What one shock of many sizes would leave of the first seed's book, as it began."""
+        return self.portrait.pressure
+
     def frames(self) -> dict[str, pl.DataFrame]:
         """All frames by name."""
-        return {name: getattr(self, name) for name in ("policies", "steps", "payers", "fund_needed", "moves")}
+        found = {name: getattr(self, name) for name in _FRAMES}
+        return {**found, "pressure": self.pressure.frame}
 
     def to_dict(self) -> dict[str, Any]:
         """The result as one object: money as decimal text (rule R72), null for what has no bound.
@@ -161,6 +193,7 @@ class StressResult:
             "explained": compare.EXPLAINED,
             "seconds": self.seconds,
             **{name: self._rows(frame) for name, frame in self.frames().items()},
+            "pressure": self.pressure.curve(),
         }
 
     def _rows(self, frame: pl.DataFrame) -> list[dict[str, Any]]:
@@ -190,9 +223,17 @@ class Writer:
         self._folder = folder
         self._kept: dict[str, list[pl.DataFrame]] = {}
         self._parts: dict[str, int] = {}
+        self._failed: Exception | None = None
 
     def add(self, which: Mapping[str, Any], report: Report) -> None:
-        """Take a report of a run."""
+        """Take a report of a run; what cannot be written ends the writing, and not the run."""
+        if self._failed is None:
+            try:
+                self._add(which, report)
+            except (OSError, pl.exceptions.PolarsError) as error:
+                self._failed = error
+
+    def _add(self, which: Mapping[str, Any], report: Report) -> None:
         names = [pl.lit(value).alias(key) for key, value in which.items()]
         names.append(pl.lit(report.tick, pl.Int64).alias("tick"))
         for name, frame in report.frames().items():
@@ -207,6 +248,8 @@ class Writer:
         """Write what is left, the frames, ``result.json``, and ``experiment.toml`` to run it again."""
         import msgspec
 
+        if self._failed is not None:
+            raise self._failed
         for name in self._parts:
             self._flush(name)
         for name, frame in result.frames().items():

@@ -71,8 +71,8 @@ class Outcome:
         books.
     totals : dict
         See `fastadl.stress.compare.totals`.
-    payers : DataFrame
-        See `Ledger.by_class`.
+    payers, haircuts, largest : DataFrame
+        See `Ledger.by_class`, `Ledger.haircuts` and `Ledger.largest`.
     checks : dict of str to bool
         The four conservation laws, over the whole run.
     finished : bool
@@ -83,6 +83,8 @@ class Outcome:
     steps: pl.DataFrame
     totals: dict[str, Any]
     payers: pl.DataFrame
+    haircuts: pl.DataFrame
+    largest: pl.DataFrame
     checks: dict[str, bool]
     finished: bool
 
@@ -170,11 +172,14 @@ class Run:
 
     def _outcome(self, finished: bool) -> Outcome:
         laws, steps = self._engine.check(), pl.DataFrame(self._steps, infer_schema_length=None)
+        holders = self._course.holders
         return Outcome(
             which=self._which,
             steps=steps,
-            totals=totals(steps, self._ledger, self._course.holders) if self._steps else {},
-            payers=self._ledger.by_class(self._course.holders),
+            totals=totals(steps, self._ledger, holders) if self._steps else {},
+            payers=self._ledger.by_class(holders),
+            haircuts=self._ledger.haircuts(),
+            largest=self._ledger.largest(holders, self._engine.book),
             checks={law: bool(getattr(laws, law)) for law in _LAWS},
             finished=finished,
         )
@@ -247,4 +252,4 @@ def uninterrupted() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if caught:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)  # to whoever takes it here; a worker may ignore it

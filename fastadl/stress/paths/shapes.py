@@ -8,6 +8,7 @@ of the dispersion, so that what a parameter says of a fall holds for the market 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
@@ -47,13 +48,20 @@ class Relative(Protocol):
 
 def relative(shape: Relative) -> Scenario:
     """The scenario of returns only."""
+    return Scenario(
+        shape.name,
+        shape.title,
+        shape.source,
+        asdict(shape),  # type: ignore[call-overload]
+        {},
+        partial(_draw, shape=shape),
+    )
 
-    def draw(instruments: Instruments, seed: int) -> Path:
-        moves = shape.returns(instruments, np.random.default_rng([seed, 2]))
-        times = START + shape.seconds * np.arange(len(moves))
-        return marked(times, moves, instruments, f"{shape.name} ({shape.source})")
 
-    return Scenario(shape.name, shape.title, shape.source, asdict(shape), {}, draw)  # type: ignore[call-overload]
+def _draw(instruments: Instruments, seed: int, *, shape: Relative) -> Path:
+    moves = shape.returns(instruments, np.random.default_rng([seed, 2]))
+    times = START + shape.seconds * np.arange(len(moves))
+    return marked(times, moves, instruments, f"{shape.name} ({shape.source})")
 
 
 def betas(count: int, dispersion: float, random: Random) -> Float64Array:
