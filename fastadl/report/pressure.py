@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fastadl.report.stress import amount
+from fastadl.report.stress_words import ATOMS, amount, short
 from fastadl.report.terminal import NOTHING
 from fastadl.stress.pressure import Pressure
 
@@ -19,8 +19,6 @@ __all__ = ["show"]
 
 Row: TypeAlias = dict[str, Any]
 
-#: `amount` takes atoms of so many decimals.
-_DECIMALS = 6
 #: Shocks shown of a longer curve, about; legs shown of each end.
 _SHOWN, _LEGS = 21, 5
 #: What a bar shows from the left, each part of the next: column, letter, style and name.
@@ -63,9 +61,7 @@ def _of_currency(
 def _in_amounts(row: Row, decimals: int) -> Row:
     """The row with its money as `amount` takes it."""
     return {
-        name: value * 10.0 ** (_DECIMALS - decimals)
-        if isinstance(value, float) and name != "shock"
-        else value
+        name: value * (ATOMS / 10.0**decimals) if isinstance(value, float) and name != "shock" else value
         for name, value in row.items()
     }
 
@@ -99,7 +95,7 @@ def _thinned(rows: list[Row]) -> list[Row]:
 
 
 def _count(number: int) -> str:
-    return amount(number * 10**_DECIMALS) if number >= 10_000 else f"{number:,}" if number else NOTHING
+    return short(number) if number >= 10_000 else f"{number:,}" if number else NOTHING
 
 
 def _bar(row: Row, most: float, width: int) -> Text:

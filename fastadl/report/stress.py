@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import numpy as np
-import polars as pl
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,12 +15,28 @@ from rich.table import Table
 from rich.text import Text
 
 from fastadl.report.blocks import chart, sparkline
+from fastadl.report.columns import Column
 from fastadl.report.compiling import compiling
-from fastadl.report.stress_words import CENT, MOVERS, amount, class_of, closing, duration, percent, signed
+from fastadl.report.measures import TOTALS
+from fastadl.report.stress_words import (
+    CENT,
+    MOVERS,
+    amount,
+    class_of,
+    closing,
+    duration,
+    many,
+    money,
+    neutral,
+    percent,
+    signed,
+    spared,
+    with_seeds,
+)
 from fastadl.report.terminal import NOTHING, checks
 from fastadl.stress import StressResult
 
-__all__ = ["Column", "amount", "show", "watching"]
+__all__ = ["show", "watching"]
 
 Row: TypeAlias = dict[str, Any]
 
@@ -68,48 +83,6 @@ def show(result: StressResult, console: Console) -> None:
         console.print(Text.assemble((f"{column.name}: ", "bold"), closing(policy, column.total, beside_it)))
 
 
-class Column:
-    """A policy under one kind of feedback.
-
-    Attributes
-    ----------
-    name, policy, feedback : str
-    runs : list of int
-        Places of its outcomes, one a seed.
-    total : dict
-        Means over the seeds of what `StressResult.policies` says, None where it says nothing; ``covered``,
-        the part of the deficit that nobody is owed.
-    finished : bool
-        Whether every step of every seed was run.
-    """
-
-    def __init__(self, name: str, rows: pl.DataFrame, runs: list[int], seeds: int) -> None:
-        first = rows.row(0, named=True)
-        self.name, self.policy, self.feedback, self.runs = name, first["policy"], first["feedback"], runs
-        self.total: Row = {
-            column: rows[column].mean() if rows[column].dtype.is_numeric() else first[column]
-            for column in rows.columns
-        }
-        deficit = float(rows["deficit"].sum())
-        owed = float(rows["uncovered"].sum())
-        self.total["covered"] = max(0.0, 1.0 - owed / deficit) if deficit else None
-        self.finished = seeds == len(runs) and bool(rows["finished"].all())
-
-    @classmethod
-    def all(cls, result: StressResult) -> list[Column]:
-        """Those of a result, kind of feedback by kind."""
-        table, several = result.policies, len(result.experiment.feedback) > 1
-        found = []
-        for feedback in result.experiment.feedback:
-            for policy in result.experiment.policies:
-                mine = (table["feedback"] == feedback) & (table["policy"] == policy)
-                if mine.any():
-                    name = f"{policy}, {feedback}" if several else policy
-                    runs = mine.arg_true().to_list()
-                    found.append(cls(name, table.filter(mine), runs, len(result.experiment.seeds)))
-        return found
-
-
 # ---------------------------------------------------------------------- what was run
 
 
@@ -122,15 +95,15 @@ def _header(result: StressResult) -> Table:
     lasts = duration(int(times[-1]) - int(times[0]))
     movers = "; then by ".join(MOVERS[kind] for kind in experiment.feedback)
     lines = {
-        "Book": f"{facts.positions:,} positions of {facts.accounts:,} accounts in {facts.instruments:,} "
-        f"markets ({drawn.shape}, {seeds}); open interest {amount(facts.open_interest)} USD; "
-        f"{facts.neutral:,} accounts are delta-neutral"
+        "Book": f"{many(facts.positions, 'position')} of {many(facts.accounts, 'account')} in "
+        f"{many(facts.instruments, 'market')} ({drawn.shape}, {seeds}); open interest "
+        f"{amount(facts.open_interest)} USD; {neutral(facts.neutral)}"
         + ("" if len(experiment.seeds) == 1 else "; this is the first seed, tables are means over all"),
-        "Scenario": f"{title}: {facts.steps} steps, {lasts}",
+        "Scenario": f"{title}: {many(facts.steps, 'step')}, {lasts}",
         "Order books": f"{amount(result.outcomes[0].steps['depth'][0])} USD within "
         f"{float(depth.distance):.0%} of mark on each side, {depth.impact.replace('_', '-')} impact; "
         f"later prices are moved by {movers}",
-        "Fund": f"{amount(facts.fund)} USD",
+        "Fund": f"{money(facts.fund)} USD",
         "Policies" if len(experiment.policies) > 1 else "Policy": ", ".join(experiment.policies),
     }
     grid = Table.grid(padding=(0, 2))
@@ -178,47 +151,15 @@ def _course(result: StressResult, columns: list[Column], width: int) -> Group:
 # ---------------------------------------------------------------------- side by side
 
 
-def _count(value: float) -> str:
-    return f"{value:,.0f}" if value else NOTHING
-
-
-def _burden(value: float) -> str:
-    return f"{value:.0%}" if value <= 10 else "more than all"
-
-
-def _move(value: float) -> str:
-    return signed(value) if abs(value) >= 5e-5 else NOTHING
-
-
-#: Groups of lines: column of `StressResult.policies`, words, how it is shown.
-_LINES: tuple[tuple[tuple[str, str, Callable[[float], str]], ...], ...] = (
+#: What is shown of `TOTALS`, group by group.
+_MEASURES = {measure.column: measure for group in TOTALS.values() for measure in group}
+_LINES = (
+    ("liquidated", "bankrupt", "shortfall", "fund_paid", "deficit", "seized", "covered", "uncovered"),
     (
-        ("liquidated", "accounts below their margin", _count),
-        ("bankrupt", "of them bankrupt", _count),
-        ("shortfall", "they lost beyond their own, USD", amount),
-        ("fund_paid", "the fund paid of it", amount),
-        ("deficit", "that left to others", amount),
-        ("seized", "taken from other traders", amount),
-        ("covered", "share of it that was covered", percent),
-        ("uncovered", "still owed at the end", amount),
+        *("deleveraged", "closed", "paid_own", "broken_hedges", "burden_equity", "top_share", "gini"),
+        "rank_inversions",
     ),
-    (
-        ("deleveraged", "traders deleveraged", _count),
-        ("closed", "positions closed on them, USD", amount),
-        ("paid_own", "paid more than their profit", _count),
-        ("broken_hedges", "hedges broken", _count),
-        ("burden_equity", "most one paid of their equity", _burden),
-        ("top_share", "paid by the ten largest payers", percent),
-        ("gini", "inequality: 0 all alike, 1 one", lambda value: f"{value:.3f}"),
-        ("rank_inversions", "richer winner left with less", percent),
-    ),
-    (
-        ("fund_lowest", "fund at lowest, with what it holds", amount),
-        ("furthest", "all markets at their furthest", lambda value: _move(value - 1)),
-        ("added_by_liquidations", "of it by liquidation orders", _move),
-        ("added_by_adl", "of it by the deleveraged", _move),
-        ("seconds", "seconds of computing", lambda value: f"{value:,.1f}"),
-    ),
+    ("fund_lowest", "furthest", "added_by_liquidations", "added_by_adl"),
 )
 
 
@@ -237,10 +178,11 @@ def _grid(columns: Sequence[Column]) -> Table:
 def _side_by_side(columns: Sequence[Column]) -> Table:
     grid = _grid(columns)
     for group in _LINES:
-        for key, words, shown in group:
-            values = [column.total[key] for column in columns]
-            cells = (Text(NOTHING if value is None else shown(value)) for value in values)
-            grid.add_row(words, *cells, end_section=key == group[-1][0])
+        for name in group:
+            measure = _MEASURES[name]
+            cells = (measure.said(column.total[name]) for column in columns)
+            grid.add_row(measure.words, *cells, end_section=name == group[-1])
+    grid.add_row("Seconds of computing", *(f"{column.total['seconds']:,.1f}" for column in columns))
     return grid
 
 
@@ -249,21 +191,14 @@ def _who_paid(result: StressResult, columns: Sequence[Column]) -> Iterator[Rende
     told = ": share of all that was taken, and in brackets how much of the class's own profit"
     yield Text.assemble(("Who paid", "bold"), told)
     grid = _grid(columns)
-    tables = [_classes(result, column) for column in columns]
     for by in ("leverage", "size", "profit"):
-        some = [table.filter(pl.col("by") == by).to_dicts() for table in tables]
+        some = [column.classes(result, by).to_dicts() for column in columns]
         paying = [at for at in range(len(some[0])) if any(rows[at]["seized"] >= CENT for rows in some)]
         for at in paying:
             cells = (_paid(rows[at], sum(row["seized"] for row in rows)) for rows in some)
             words = class_of(by, some[0][at]["from"], some[0][at]["to"])
             grid.add_row(words, *cells, end_section=at == paying[-1])
     yield grid
-
-
-def _classes(result: StressResult, column: Column) -> pl.DataFrame:
-    mine = (pl.col("policy") == column.policy) & (pl.col("feedback") == column.feedback)
-    classes = result.payers.filter(mine).group_by("by", "from", "to", maintain_order=True)
-    return classes.agg(pl.col("profit", "seized").sum())
 
 
 def _paid(row: Row, total: float) -> Text:
@@ -276,21 +211,14 @@ def _paid(row: Row, total: float) -> Text:
 # ---------------------------------------------------------------------- the end
 
 
-def _with_seeds(many: int) -> str:
-    if many == 1:
-        return " with this one seed"
-    return f" in 95 % of {many} seeds" if many >= 20 else f" with each of {many} seeds"
-
-
 def _end(result: StressResult) -> Text:
     draws = sum(facts.seconds_book for facts in result.facts)
     line = Text.assemble(
         ("Time: ", "bold"), f"{result.seconds:,.1f} s in all, {draws:,.1f} s of it to draw the book"
     )
-    for row in result.fund_needed.filter(pl.col("probability") == 0.05).iter_rows(named=True):
+    for row in spared(result).iter_rows(named=True):
         line.append("\nFund: ", "bold")
-        line.append(f"{amount(row['fund_needed'])} USD would have spared everybody")
-        line.append(_with_seeds(row["seeds"]))
+        line.append(f"{money(row['fund_needed'])} USD would have spared everybody {with_seeds(row['seeds'])}")
         if len(result.needed) > row["seeds"]:
             line.append(f", later prices moved by {MOVERS[row['feedback']]}")
     kinds = result.experiment.feedback

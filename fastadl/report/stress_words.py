@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import polars as pl
 
 from fastadl.policy import AdlPolicy
 from fastadl.report.terminal import NOTHING
 
-__all__ = ["CENT", "MOVERS", "amount", "class_of", "closing", "duration", "percent", "signed"]
+if TYPE_CHECKING:
+    from fastadl.stress import StressResult
+
+__all__ = [
+    "ATOMS",
+    "CENT",
+    "MOVERS",
+    "amount",
+    "class_of",
+    "closing",
+    "duration",
+    "many",
+    "money",
+    "neutral",
+    "percent",
+    "short",
+    "signed",
+    "spared",
+    "with_seeds",
+]
 
 Totals: TypeAlias = Mapping[str, Any]
 
-_ATOMS = 10**6
-#: Atoms; less is not worth a word.
-CENT = 10_000
+#: Atoms of a unit of the currency that books are drawn in.
+ATOMS = 10**6
+#: Less is not worth a word.
+CENT = ATOMS // 100
 _SIZES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 #: Kind of feedback → whose orders move later prices.
@@ -37,20 +59,79 @@ _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 _APART = 0.01
 
 
+def short(number: float) -> str:
+    """A number in two to four digits.
+
+    Examples
+    --------
+    >>> short(12_345_678), short(999), short(0.4), short(0)
+    ('12.3M', '999', '0.4', '0')
+    """
+    for size, letter in _SIZES:
+        if abs(number) >= size:
+            scaled = number / size
+            return f"{scaled:,.{1 if abs(scaled) < 99.95 else 0}f}{letter}"
+    return f"{number:.{1 if abs(number) < 9.95 else 0}f}" if number else "0"
+
+
 def amount(atoms: float) -> str:
     """Money in two to four digits; a dash for none.
 
     Examples
     --------
-    >>> amount(12_345_678_000_000), amount(999_000_000), amount(400_000), amount(0)
-    ('12.3M', '999', '0.4', '–')
+    >>> amount(12_345_678_000_000), amount(0)
+    ('12.3M', '–')
     """
-    units = atoms / _ATOMS
-    for size, letter in _SIZES:
-        if abs(units) >= size:
-            scaled = units / size
-            return f"{scaled:,.{1 if abs(scaled) < 99.95 else 0}f}{letter}"
-    return f"{units:.{1 if abs(units) < 9.95 else 0}f}" if atoms else NOTHING
+    return short(atoms / ATOMS) if atoms else NOTHING
+
+
+def money(atoms: float) -> str:
+    """Money in two to four digits, 0 for none to speak of.
+
+    Examples
+    --------
+    >>> money(12_345_678_000_000), money(CENT - 1)
+    ('12.3M', '0')
+    """
+    return short(atoms / ATOMS) if abs(atoms) >= CENT else "0"
+
+
+def many(number: float, thing: str) -> str:
+    """So many of a thing.
+
+    Examples
+    --------
+    >>> many(1, "trader"), many(1_200, "trader"), many(2, "policy"), many(3, "crash")
+    ('1 trader', '1,200 traders', '2 policies', '3 crashes')
+    """
+    count = f"{number:,.0f}"
+    return f"{count} {thing if count == '1' else _plural(thing)}"
+
+
+def neutral(accounts: int) -> str:
+    """How many accounts are hedged."""
+    return f"{many(accounts, 'account')} {'is' if accounts == 1 else 'are'} delta-neutral"
+
+
+def _plural(thing: str) -> str:
+    return f"{thing[:-1]}ies" if thing.endswith("cy") else f"{thing}{'es' if thing.endswith('sh') else 's'}"
+
+
+def with_seeds(number: int) -> str:
+    """In how many of the draws of a book and a path."""
+    if number == 1:
+        return "with this one seed"
+    return f"in 95% of {number} seeds" if number >= 20 else f"with each of {number} seeds"
+
+
+def spared(result: StressResult) -> pl.DataFrame:
+    """``fund_needed`` to spare everybody in so many ``seeds`` as `with_seeds` says, by ``feedback``."""
+    needed = result.fund_needed.filter(probability=0.05)
+    most = (
+        max(cash for (_, kind), cash in result.needed.items() if kind == each) for each in needed["feedback"]
+    )
+    in_each = pl.Series(most, dtype=pl.Int64)  # so few seeds that no quantile is known
+    return needed.with_columns(pl.col("fund_needed").fill_null(in_each))
 
 
 def percent(share: float) -> str:
@@ -73,10 +154,12 @@ def signed(share: float) -> str:
 
     Examples
     --------
-    >>> signed(-0.4936), signed(0.02), signed(-0.0004)
-    ('-49.4%', '+2.0%', '-0.04%')
+    >>> signed(-0.4936), signed(0.02), signed(-0.0004), signed(-1e-16)
+    ('-49.4%', '+2.0%', '-0.04%', '0%')
     """
-    return f"{share:+.1%}" if abs(share) >= 9.5e-4 or not share else f"{share:+.2%}"
+    if abs(share) < 5e-5:
+        return "0%"
+    return f"{share:+.1%}" if abs(share) >= 9.5e-4 else f"{share:+.2%}"
 
 
 def duration(seconds: float) -> str:
@@ -87,10 +170,10 @@ def duration(seconds: float) -> str:
     >>> duration(90 * 60), duration(47 * 3600), duration(30 * 86400)
     ('90 minutes', '47 hours', '30 days')
     """
-    for unit, name, most in ((60, "minutes", 180), (3600, "hours", 96)):
+    for unit, name, most in ((60, "minute", 180), (3600, "hour", 96)):
         if seconds < unit * most:
-            return f"{seconds / unit:,.0f} {name}"
-    return f"{seconds / 86400:,.0f} days"
+            return many(seconds / unit, name)
+    return many(seconds / 86400, "day")
 
 
 def class_of(by: str, low: float, high: float | None) -> str:
@@ -101,7 +184,7 @@ def class_of(by: str, low: float, high: float | None) -> str:
     >>> class_of("leverage", 2.0, 5.0), class_of("size", 1e3, 1e4), class_of("profit", 1e7, None)
     ('leverage 2x to 5x', 'positions 1.0k to 10.0k', 'profit 10.0M and more')
     """
-    least, most = (f"{x or 0:g}x" if by == "leverage" else amount((x or 0) * _ATOMS) for x in (low, high))
+    least, most = (f"{x or 0:g}x" if by == "leverage" else short(x or 0) for x in (low, high))
     name = "positions" if by == "size" else by
     if high is None:
         return f"{name} {least} and more"
@@ -140,11 +223,11 @@ def _said(choice: object) -> str:
 
 
 def _taken(policy: AdlPolicy, of: Totals) -> str:
-    who = f"{of['deleveraged']:,.0f} traders"
+    who, were = many(of["deleveraged"], "trader"), "was" if round(of["deleveraged"]) == 1 else "were"
     if not of["deleveraged"]:
         taken = "Nobody had to be deleveraged"
     elif policy.space == "wealth":
-        taken = f"{who} were charged {amount(of['seized'])} USD"
+        taken = f"{who} {were} charged {amount(of['seized'])} USD"
     else:
         taken = f"{who} gave up {amount(of['closed'])} USD of positions"
         taken += f", which cost them {amount(of['seized'])}" if of["seized"] >= CENT else " at no cost"
