@@ -228,8 +228,8 @@ def test_work_that_was_not_done_fails_the_run(monkeypatch: pytest.MonkeyPatch) -
         (["--only", "marc"], ("only: marc", "the nearest is mark")),
         (["--positions", "3"], ("positions: 3", "1,000")),
         (["--positions", "many"], ("positions", "many")),
-        (["--html", "no/such/folder/x.html"], ("html: no/such/folder/x.html", "can be written")),
-        (["--html", "."], ("html: .", "can be written")),
+        (["--html", "no/such/folder/x.html"], ("no/such/folder/x.html: /: ", "can be written")),
+        (["--html", "."], (".: /: ", "can be replaced")),
     ],
 )
 def test_bad_input_is_refused_before_the_run(

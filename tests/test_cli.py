@@ -205,7 +205,7 @@ def test_stress_shows_in_80_columns_what_happened_and_who_paid(
     done = fastadl_command(*SMALL)
     assert (done.code, done.err) == (0, "")
     assert max(map(len, done.out.splitlines())) <= 80
-    for words in ("2,000 positions", "March 2020", "traders deleveraged", "Who paid", "bitmex: ", "money ok"):
+    for words in ("2,000 positions", "March 2020", "Traders deleveraged", "Who paid", "bitmex: ", "money ok"):
         assert words in done.out
 
 
