@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,18 @@ SMALL = ("stress", "--positions", "600", "--instruments", "2", "--scenario", "ju
 MANY = (*SMALL, "--policy", "vega", "--seeds", "3", "--vary", "fund.share=0,0.01", "--workers", "1")
 
 
+def besides_compiling(told: str) -> str:
+    """What is said on stderr, whether kernels had to be compiled or not."""
+    return "".join(line for line in told.splitlines(True) if not line.startswith("fastadl: compiling "))
+
+
 @pytest.fixture
 def stress(capsys: pytest.CaptureFixture[str]) -> Any:
     def call(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        return (cli.main([*arguments]), *capsys.readouterr())
+        code = cli.main([*arguments])
+        out, err = capsys.readouterr()
+        return code, out, besides_compiling(err)
 
     return call
 
@@ -208,3 +216,13 @@ def test_without_charts_the_extra_is_named_before_anything_is_run(
     file = tmp_path / "report.html"
     assert 'pip install "fastadl[lab]"' in refusal(stress(*SMALL, "--html", str(file)))
     assert not file.exists()
+
+
+@pytest.mark.parametrize("given", [SMALL, MANY])
+def test_without_charts_everything_else_works(given: tuple[str, ...]) -> None:
+    program = (
+        "import sys; sys.modules['altair'] = sys.modules['vl_convert'] = None; from fastadl import cli; "
+        f"sys.exit(cli.main({list(given)}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, besides_compiling(done.stderr)) == (0, "")

@@ -553,6 +553,15 @@ def test_a_failed_write_leaves_nothing(
         assert caught.value.value == "No space left on device"
 
 
+def test_a_new_file_replaces_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("before")
+    (tmp_path / "link").symlink_to("there")
+    with io.new_file(tmp_path / "link") as partial:
+        partial.write_text("after")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there").read_text() == "after"
+
+
 def test_the_book_owns_its_columns() -> None:
     cash = np.array([10, 20, 30, 40])
     lots = np.array([5])

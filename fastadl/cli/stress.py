@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
 from fastadl.cli.sweep import Many, is_sweep
-from fastadl.cli.terminal import Flag, Several, check_page, console, print_json
+from fastadl.cli.terminal import Flag, Several, check_page, console, print_json, tell
 from fastadl.errors import InputError, UnwrittenError
 
 if TYPE_CHECKING:
@@ -119,7 +118,6 @@ def stress(
         return many.run(file, changes, json=json, out=out, html=html)
     from fastadl.report.stress import show, watching
     from fastadl.stress import Experiment
-    from fastadl.stress.run import uninterrupted
 
     experiment = Experiment.of(changes) if file is None else Experiment.of_file(file, changes)
     if pressure is not None and html is not None:
@@ -133,18 +131,16 @@ def stress(
             result = experiment.run(out=out, progress=progress)
         except UnwrittenError as error:
             result, unwritten = cast("StressResult", error.result), error
-    if json:
-        print_json(result.to_dict())
-    else:
-        show(result, console())
-    if html is not None:
-        from fastadl.report.page import write
-
-        with suppress(KeyboardInterrupt), uninterrupted():  # what is done is worth the moment it takes
-            write(result, html)
+    tell(result, show, _write, json=json, html=html)
     if unwritten is not None:
         raise unwritten
     return 130 if not result.finished else 0 if result.ok else 1
+
+
+def _write(result: StressResult, file: str) -> None:
+    from fastadl.report.page import write
+
+    write(result, file)
 
 
 def _show_pressure(curve: Pressure, *, json: bool, out: str | None) -> None:

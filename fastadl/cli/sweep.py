@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastadl.cli.terminal import Several, console, print_json
+from fastadl.cli.terminal import Several, console, tell
 from fastadl.errors import InputError
+
+if TYPE_CHECKING:
+    from fastadl.sweep import SweepResult
 
 __all__ = ["Many", "is_sweep", "spelled"]
 
@@ -52,9 +55,7 @@ class Many:
         self, file: str | None, changes: Mapping[str, Any], *, json: bool, out: str | None, html: str | None
     ) -> int:
         """Run the sweep, show what it answers, and return the exit code (rule R70)."""
-        from fastadl.report.page import write_sweep
         from fastadl.report.sweep import show, watching
-        from fastadl.stress.run import uninterrupted
         from fastadl.sweep import Sweep
         from fastadl.sweep.store import folder_of
 
@@ -76,13 +77,7 @@ class Many:
                 address=self.address,
                 progress=progress,
             )
-        if json:
-            print_json(result.to_dict())
-        else:
-            show(result, console())
-        if html is not None:
-            with suppress(KeyboardInterrupt), uninterrupted():  # what is done is worth the moment it takes
-                write_sweep(result, html)
+        tell(result, show, _write, json=json, html=html)
         return 1 if result.lost or not result.ok else 0 if result.finished else 130
 
     def _changes(self) -> dict[str, Any]:
@@ -90,6 +85,12 @@ class Many:
         vary = None if self.vary is None else spelled(self.vary)
         given = {"vary": vary, "points": self.points}
         return {name: value for name, value in given.items() if value is not None}
+
+
+def _write(result: SweepResult, file: str) -> None:
+    from fastadl.report.page import write_sweep
+
+    write_sweep(result, file)
 
 
 def spelled(texts: Iterable[str]) -> dict[str, Any]:
