@@ -8,6 +8,7 @@ __all__ = [
     "FastadlError",
     "ForkError",
     "InputError",
+    "JournalError",
     "MemoryLimitError",
     "PolicyError",
     "StageError",
@@ -65,7 +66,7 @@ class InputError(FastadlError, ValueError):
     def __str__(self) -> str:
         if self.file is not None:
             return _one_line(f"{self.file}: {self.pointer}: {self._shown()}: {self.remedy}")
-        table, *rest = self.path
+        table, *rest = self.path or ("input",)
         where = [str(table)]
         for part in rest:
             where.append(f"row {part}" if isinstance(part, int) else f"column {part}")
@@ -90,6 +91,10 @@ class BoundsError(InputError):
 
 class MemoryLimitError(InputError, MemoryError):
     """What was asked for does not fit the memory that is free; nothing has been allocated."""
+
+
+class JournalError(InputError):
+    """A journal that cannot be read or written as asked; what was acknowledged is still there."""
 
 
 class PolicyError(InputError):

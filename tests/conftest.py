@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("fastadl", deadline=None)  # machines are shared: no test is about time
+settings.load_profile("fastadl")
 
 EXAMPLES = Path(__file__).parent / "conformance" / "examples"
 
@@ -15,6 +19,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             file for folder in scenario_folders(metafunc.config) for file in sorted(folder.glob("*.json"))
         ]
         metafunc.parametrize("scenario_file", files, ids=[file.stem for file in files])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "soak" in config.getoption("markexpr"):
+        return
+    for item in items:
+        if item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.skip(reason="takes long; only with -m soak"))
 
 
 def scenario_folders(config: pytest.Config) -> list[Path]:

@@ -14,9 +14,9 @@ import msgspec
 import polars as pl
 
 from fastadl.errors import InputError
+from fastadl.lock import Lock
 from fastadl.sweep.executor import Trial
 from fastadl.sweep.identity import digest, file_of, refuse_other
-from fastadl.sweep.lock import Lock
 
 if TYPE_CHECKING:
     from fastadl.sweep.result import SweepResult

@@ -56,6 +56,12 @@ class Lock:
         if not same:
             raise InputError((), "another folder took its place", "run it again", self._name)
 
+    def refuse_removed(self) -> None:
+        """Raise where the file, perhaps with its folder, was removed: others would not find it locked."""
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            remedy = "put back a copy of the folder, if there is one"
+            raise InputError((), f"{self._path.name} was removed", remedy, self._name)
+
     def leave_no_trace(self) -> None:
         """Remove the file unless it was there before, from a folder that is to be left alone."""
         if self._new:
