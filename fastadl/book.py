@@ -16,6 +16,9 @@ from fastadl.schema import AccountColumns, BoolArray, Int64Array, IntArray, Posi
 if TYPE_CHECKING:
     import os
 
+    from fastadl.io.index import Index
+    from fastadl.kernels.measure import Context
+
 __all__ = ["Book"]
 
 
@@ -35,6 +38,10 @@ class Book:
         Place of each account in the layout.
     rank : int32 (accounts)
         Place of each account when ids are sorted by code point; every tie ends here.
+    opened : dict
+        Position of every account opened since the book was made (rule R106), by id.
+    exempt : bool (accounts)
+        Who is never deleveraged or charged (rule R106).
     reserve_lots, reserve_entry : int64 (2, instruments)
         What ``fund`` (0) and ``market`` (1) hold: signed lots, and entry value in atoms.
     """
@@ -45,8 +52,10 @@ class Book:
         "_owner",
         "adl_tier",
         "currency",
+        "exempt",
         "instruments",
         "isolated",
+        "opened",
         "rank",
         "reserve_entry",
         "reserve_lots",
@@ -56,7 +65,7 @@ class Book:
 
     _id: pl.Series
     _owner: pl.Series | None
-    _index: dict[str, int] | None
+    _index: Index | None
     instruments: Instruments
     rows: Rows
     slot: IntArray
@@ -64,6 +73,8 @@ class Book:
     currency: IntArray
     isolated: BoolArray
     adl_tier: IntArray
+    exempt: BoolArray
+    opened: dict[str, int]
     reserve_lots: Int64Array
     reserve_entry: Int64Array
 
@@ -77,10 +88,10 @@ class Book:
         ----------
         instruments : DataFrame or mapping
             ``symbol``, ``kind``, ``contract_size``, ``lot``, ``tiers``; optional ``currency``, ``decimals``,
-            ``mark``.
+            ``mark``, ``delisted``.
         accounts : DataFrame or mapping
             ``id``, ``cash`` (or ``cash_atoms``); optional ``currency``, ``owner``, ``margin_mode``,
-            ``adl_tier``.
+            ``adl_tier``, ``exempt``.
         positions : DataFrame or mapping
             ``account``, ``symbol``, ``qty`` (or ``lots``) and ``entry_price`` or ``entry_value`` (or
             ``entry_value_atoms``).
@@ -165,28 +176,16 @@ class Book:
         self._id = accounts.id.rechunk()
         self._owner = accounts.owner
         self._index = None
+        self.opened = {}
         self.currency = accounts.currency.astype(np.int16)
         self.isolated = accounts.isolated.astype(np.bool_)
         self.adl_tier = accounts.adl_tier.astype(np.uint8)
+        exempt = accounts.exempt
+        self.exempt = np.zeros(len(self._id), np.bool_) if exempt is None else exempt.astype(np.bool_)
         self.rank = _rank(self._id)
         self.slot, self.rows = slot, rows
         self.reserve_lots, self.reserve_entry = reserve_lots, reserve_entry
         return self
-
-    def open_rows(self, account: IntArray, leg: IntArray) -> None:
-        """Add rows without lots to accounts and lay the book out anew (what had no lots is dropped)."""
-        rows = self.rows
-        held = np.flatnonzero(rows.lots)
-        owner = np.concatenate([rows.account[row_slots(rows)[held]], account]).astype(np.int32)
-        none = np.zeros(len(account), np.int64)
-        self.slot, self.rows = _lay_out(
-            self.instruments,
-            self.cash,
-            owner,
-            np.concatenate([rows.leg[held], leg.astype(rows.leg.dtype)]),
-            np.concatenate([rows.lots[held], none]),
-            np.concatenate([rows.entry[held], none]),
-        )
 
     def copy(self) -> Book:
         """A book of its own with the same contents."""
@@ -195,10 +194,17 @@ class Book:
             value = getattr(self, name)
             if isinstance(value, Rows):
                 value = Rows(*(array.copy() for array in value))
-            elif isinstance(value, np.ndarray):
+            elif isinstance(value, np.ndarray) or name == "opened":
                 value = value.copy()
             setattr(other, name, value)
+        other._index = None if self._index is None else self._index.beside(other.opened)
         return other
+
+    def compact(self) -> Book:
+        """The same contents without closed rows and free slots; the book itself where there are none."""
+        if self.rows.lots.all() and (self.rows.account >= 0).all():
+            return self
+        return self._from_columns(*self.columns())
 
     def read_only(self) -> Book:
         """The same book through arrays that refuse to be written."""
@@ -229,11 +235,12 @@ class Book:
         """Cash of each account in atoms, in the order of `accounts` (a copy)."""
         return self.rows.cash[self.slot]
 
-    @property
-    def index(self) -> dict[str, int]:
-        """Account id → position in `accounts`; built at first use."""
+    def index(self) -> Index:
+        """What finds the position of accounts in `accounts` by their ids; it is built at first use."""
         if self._index is None:
-            self._index = {name: i for i, name in enumerate(self._id.to_list())}
+            from fastadl import io
+
+            self._index = io.Index(self._id, self.opened)
         return self._index
 
     @property
@@ -260,12 +267,13 @@ class Book:
         who, what = np.nonzero(self.reserve_lots[:, np.argsort(self.instruments.rank)])
         what = np.argsort(self.instruments.rank)[what]
         accounts = AccountColumns(
-            id=self._id,
+            id=self._id.rechunk(),
             owner=self._owner,
             currency=self.currency,
             isolated=self.isolated,
             adl_tier=self.adl_tier,
             cash=self.cash,
+            exempt=self.exempt if self.exempt.any() else None,
         )
         positions = PositionColumns(
             account=np.concatenate([owner, -1 - who]).astype(np.int32),
@@ -337,6 +345,12 @@ def _lay_out(
     place(read_only(owner), read_only(leg), read_only(lots), read_only(entry), slot, group, rows)
     sort_columns(rows, leg_rank(instruments))
     return slot, rows
+
+
+def slots_of(rows: Rows | Context, row: IntArray) -> IntArray:
+    """Slot of some rows: int64 (n)."""
+    group = np.searchsorted(rows.group_row, row, side="right") - 1
+    return rows.group_slot[group] + (row - rows.group_row[group]) % np.diff(rows.group_slot)[group]
 
 
 def row_slots(rows: Rows) -> IntArray:

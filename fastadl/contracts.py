@@ -68,6 +68,8 @@ class Instrument:
         An atom is ``10**-decimals`` of the settlement currency.
     mark : Fraction, optional
         Mark price before the first tick.
+    delisted : bool
+        Finally settled, and closed to trading (rule R107).
 
     Attributes
     ----------
@@ -83,6 +85,7 @@ class Instrument:
     currency: str = "USD"
     decimals: int = 6
     mark: Fraction | None = None
+    delisted: bool = False
     scale: Fraction = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -102,6 +105,11 @@ class Instrument:
         """Margin of one row of this notional, in atoms, exactly (rule R4)."""
         return max(Fraction(0), max(tier.maintenance_rate * notional - tier.deduction for tier in self.tiers))
 
+    def initial_margin(self, notional: Fraction) -> Fraction:
+        """What a row of this notional is opened with, by its tier's leverage; or its margin (rule R4)."""
+        most = [tier for tier in self.tiers if tier.min_notional <= notional][-1].max_leverage
+        return self.maintenance_margin(notional) if most is None else notional / most
+
 
 @dataclass(frozen=True, slots=True)
 class TierTable:
@@ -110,8 +118,9 @@ class TierTable:
     ``start`` is int32 (instruments + 1); the rest is one entry per tier: ``rate`` and ``deduction`` float64
     (atoms), and the same exactly as ``rate_units / unit`` and ``deduction_units / unit`` with one int64
     ``unit`` per instrument (0 where it would not fit). ``min_notional`` (atoms) and ``max_leverage`` (that of
-    rule R82 where a tier states none) are float64. ``plain`` is float64 (instruments): a little below the
-    notional from which a second tier counts, or −1 where the first does not decide alone.
+    rule R82 where a tier states none) are float64; ``initial_rate`` is 1 / the leverage it states, or −1
+    (rule R104). ``plain`` is float64 (instruments): a little below the notional from which a second tier
+    counts, or −1 where the first does not decide alone.
     """
 
     start: IntArray
@@ -119,6 +128,7 @@ class TierTable:
     deduction: Float64Array
     min_notional: Float64Array
     max_leverage: Float64Array
+    initial_rate: Float64Array
     rate_units: Int64Array
     deduction_units: Int64Array
     unit: Int64Array
@@ -175,6 +185,11 @@ class Instruments(Sequence[Instrument]):
         return np.array([item.kind is Kind.INVERSE for item in self._items], np.bool_)
 
     @cached_property
+    def delisted(self) -> BoolArray:
+        """Which instruments are closed to trading."""
+        return np.array([item.delisted for item in self._items], np.bool_)
+
+    @cached_property
     def tiers(self) -> TierTable:
         """The tiers as arrays."""
         start = np.zeros(len(self) + 1, np.int32)
@@ -203,6 +218,10 @@ class Instruments(Sequence[Instrument]):
             deduction=np.array([nearest_float(t.deduction) for t in every], np.float64),
             min_notional=np.array([nearest_float(t.min_notional) for t in every], np.float64),
             max_leverage=np.array([_max_leverage(t) for t in every], np.float64),
+            initial_rate=np.array(
+                [-1.0 if t.max_leverage is None else nearest_float(1 / t.max_leverage) for t in every],
+                np.float64,
+            ),
             rate_units=np.array(rates, np.int64),
             deduction_units=np.array(deductions, np.int64),
             unit=np.array(units, np.int64),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -42,6 +42,8 @@ class AccountColumns:
         Higher tiers are deleveraged later.
     cash : int64
         Atoms.
+    exempt : bool or None
+        Who is never deleveraged or charged (rule R106); None when nobody is.
     """
 
     id: pl.Series
@@ -50,6 +52,7 @@ class AccountColumns:
     isolated: BoolArray
     adl_tier: IntArray
     cash: Int64Array
+    exempt: BoolArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Column:
     name : str
     type : str
         ``text`` is String, Categorical or Enum; ``decimal`` is text, Decimal, integer or Float64 (rule R75);
-        ``integer`` is Int64; ``tiers`` is a list of structs with the columns of `TIERS`.
+        ``integer`` is Int64; ``flag`` is Boolean; ``tiers`` is a list of structs with the columns of `TIERS`.
     meaning : str
         With unit and limits.
     default : str or None
@@ -93,7 +96,7 @@ class Column:
     """
 
     name: str
-    type: Literal["text", "decimal", "integer", "tiers"]
+    type: Literal["text", "decimal", "integer", "flag", "tiers"]
     meaning: str
     default: str | None = None
     group: str = ""
@@ -119,6 +122,7 @@ INSTRUMENTS: Final = (
     Column("currency", "text", "settlement currency", default="USD"),
     Column("decimals", "integer", "0 to 12; an atom is 10^-decimals of the currency", default="6"),
     Column("mark", "decimal", "mark price before the first tick, above 0, or null", default="null"),
+    Column("delisted", "flag", "finally settled, closed to trading (rule R107)", default="false"),
 )
 TIERS: Final = (
     Column("min_notional", "decimal", "currency; first 0, rising"),
@@ -134,6 +138,7 @@ ACCOUNTS: Final = (
     Column("owner", "text", "the trader; null is the id", default="the id"),
     Column("margin_mode", "text", "cross, or isolated: at most one position", default="cross"),
     Column("adl_tier", "integer", "0 to 255; higher tiers are deleveraged later", default="0"),
+    Column("exempt", "flag", "never deleveraged or charged (rule R106)", default="false"),
 )
 POSITIONS: Final = (
     Column("account", "text", "id of an account, or fund or market"),
@@ -144,5 +149,46 @@ POSITIONS: Final = (
     Column("entry_value", "decimal", "currency, sign of the row's value or 0", group="entry"),
     Column("entry_value_atoms", "integer", "atoms, sign of the row's value or 0", group="entry"),
 )
+FILLS: Final = (
+    Column("account", "text", "id of an account, or its code; fund (-1) or market (-2)"),
+    Column("symbol", "text", "of an instrument, or its code"),
+    Column("side", "text", "long or short: the row that is meant; 1 or -1", default="whichever is there"),
+    Column("qty", "decimal", "contracts, a multiple of the lot; sold: below 0", group="quantity"),
+    Column("lots", "integer", "lots; sold: below 0", group="quantity"),
+    Column("price", "decimal", "above 0; both sides of a trade give the same", group="value"),
+    Column("value", "decimal", "currency paid, with the sign of the lots' value", group="value"),
+    Column("value_atoms", "integer", "atoms paid, with the sign of the lots' value", group="value"),
+    Column("fee", "decimal", "currency paid to the fund; below 0: received", default="0", group="fee"),
+    Column("fee_atoms", "integer", "atoms paid to the fund; below 0: received", default="0", group="fee"),
+)
+TRANSFERS: Final = (
+    Column("account", "text", "id of an account, or its code; fund (-1) is the insurance fund"),
+    Column("amount", "decimal", "currency, above 0", group="amount"),
+    Column("amount_atoms", "integer", "atoms, above 0", group="amount"),
+    Column("currency", "text", "which fund; of an account its own, or null", default="the only currency"),
+)
+MOVES: Final = (
+    Column("source", "text", "id of an account, or its code"),
+    Column("target", "text", "id of another of the same owner and currency, or its code"),
+    Column("amount", "decimal", "currency, at least 0", group="amount"),
+    Column("amount_atoms", "integer", "atoms, at least 0", group="amount"),
+    Column("symbol", "text", "of the position that moves along, or null", default="null"),
+    Column("side", "text", "long or short, where the source holds both; or null", default="null"),
+)
+FLAGS: Final = (
+    Column("account", "text", "id of an account, or its code; once"),
+    *(replace(column, default="as it is") for column in ACCOUNTS[-2:]),
+)
 #: The three tables a book is made of, by name; columns are checked in this order.
 TABLES: Final = {"instruments": INSTRUMENTS, "accounts": ACCOUNTS, "positions": POSITIONS}
+#: All tables that are handed in.
+INPUTS: Final = {
+    **TABLES,
+    "fills": FILLS,
+    "orders": FILLS,
+    "transfers": TRANSFERS,
+    "moves": MOVES,
+    "new_accounts": tuple(replace(column, default="0") if column.group else column for column in ACCOUNTS),
+    "flags": FLAGS,
+    "codes": tuple(replace(column, default="") for column in FILLS[:2]),
+}

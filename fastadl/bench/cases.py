@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from fastadl.bench.build import BUILD, COLD, MEMORY
 from fastadl.bench.deep import DEEP
+from fastadl.bench.journal import JOURNAL
 from fastadl.bench.limit import LIMIT
+from fastadl.bench.live import LIVE
 from fastadl.bench.mark import MARK, SCALE
 from fastadl.bench.policies import ALLOCATIONS, SCORES
 from fastadl.bench.pressure import PRESSURE
@@ -20,7 +22,23 @@ from fastadl.errors import InputError
 __all__ = ["GROUPS", "chosen"]
 
 GROUPS: tuple[Group, ...] = (
-    *(LIMIT, MARK, SCALE, SELECT, STANDING, PRESSURE, DEEP, TICKS, CROWD, SCORES, ALLOCATIONS, BUILD, MEMORY),
+    *(
+        LIMIT,
+        MARK,
+        SCALE,
+        SELECT,
+        STANDING,
+        PRESSURE,
+        DEEP,
+        TICKS,
+        CROWD,
+        LIVE,
+        JOURNAL,
+        SCORES,
+        ALLOCATIONS,
+        BUILD,
+        MEMORY,
+    ),
     COLD,
 )
 

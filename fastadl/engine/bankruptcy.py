@@ -48,19 +48,20 @@ def declare(state: State, tick: Tick, policy: AdlPolicy) -> Bankruptcies:
     """Decide who is bankrupt, net hedges, and split the shortfalls (rules R23 to R26).
 
     With trigger ``unfilled`` accounts that the order book left below their maintenance margin go the same way
-    (rule R87): what they have left is split like a shortfall below zero.
+    (rule R87): what they have left is split like a shortfall below zero. Who has orders out waits (R108).
     """
     if not len(tick.accounts):
         return _nobody(state.book.rows)
     slots = state.book.slot[tick.accounts]
     values = state.evaluated(slots)
-    doomed = state.bankrupt(slots, values)
+    waiting = state.orders.among(tick.accounts)
+    doomed = state.bankrupt(slots, values) & ~waiting
     shortfall = np.zeros(len(doomed), np.int64)
     shortfall[doomed] = -state.equity_floor(slots[doomed])
     for part in tick.lists["liquidations"]:
         part["shortfall"] = shortfall
     if policy.trigger == "unfilled":
-        doomed |= state.liquidatable(slots, values)
+        doomed |= state.liquidatable(slots, values) & ~waiting
     slots = slots[doomed]
     state.touch(slots)
     _net(state, tick, slots)

@@ -15,7 +15,7 @@ from fastadl.engine.deleverage import Leg, fill_leg
 from fastadl.engine.laws import closed_at_zero, owed_zero
 from fastadl.engine.ranking import Candidates, candidates
 from fastadl.engine.results import Tick
-from fastadl.engine.state import State, known_account
+from fastadl.engine.state import State, account_codes, known_account, unknown_account
 from fastadl.errors import InputError
 from fastadl.kernels.layout import expand
 from fastadl.policy import AdlPolicy
@@ -62,6 +62,8 @@ class Order:
         InputError
         """
         who = known_account(state.book, account, ("account",))
+        if state.orders.among(np.array([who]))[0]:
+            raise InputError(("account",), account, "it is in liquidation: cancel its orders first")
         instrument = state.instruments.lookup(symbol, ("symbol",))
         rows = state.book.rows
         _, places = expand(rows, state.book.slot[who : who + 1])
@@ -97,11 +99,12 @@ def _others(state: State, account: int, given: object) -> IntArray | None:
     if given is None:
         return None
     if isinstance(given, str) or not isinstance(given, Sequence):
-        raise InputError(("counterparties",), given, "give a list of account ids")
+        raise InputError(("counterparties",), given, "give a list of account ids or codes")
     found: dict[int, None] = {}
-    for i, name in enumerate(given):
-        path = ("counterparties", i)
-        who = known_account(state.book, name, path)
+    for i, who in enumerate(account_codes(state.book, given).tolist()):
+        path, name = ("counterparties", i), given[i]
+        if who < 0:
+            raise unknown_account(state.book, name, path)
         if who in found or who == account:
             raise InputError(path, name, "name every counterparty once, and not the account itself")
         found[who] = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import groupby
 from math import floor
 
 import numpy as np
 
 from fastadl.engine import partial
 from fastadl.engine.executions import Executions
+from fastadl.engine.live.orders import fill
 from fastadl.engine.results import Tick
 from fastadl.engine.state import FUND, MARKET, State, bounded, sums
 from fastadl.engine.worth import values_at
@@ -29,12 +31,19 @@ def close_out(state: State, tick: Tick, orders: AnyOrderBook) -> None:
     owner = np.repeat(np.arange(len(slots)), np.diff(start))
     leg = rows.leg[row].astype(np.int64)
     held = np.abs(rows.lots[row]).astype(np.int64)
-    asked = partial.ordered(state, tick, orders.partial, owner, leg, held) if orders.partial else held
+    asked = held
+    if orders.partial:
+        asked = partial.ordered(
+            state, orders.partial, tick.time, tick.accounts, tick.was_bankrupt, owner, leg, held,
+            [orders.partial.slice_above] * len(state.instruments.currencies),
+        )  # fmt: skip
+    if len(state.orders):
+        asked = np.where(state.orders.among(tick.accounts)[owner], 0, asked)
     closed, units = _filled(state, orders, leg, asked)
     gone = np.bincount(owner[closed == held], minlength=len(slots)) == np.diff(start)
     if orders.partial:
         sliced = np.bincount(owner[(closed > 0) & (asked < held)], minlength=len(slots)) > 0
-        partial.remember(state, tick, orders.partial, sliced)
+        partial.remember(state, tick, sliced)
     some = np.flatnonzero(closed)
     owner, row, leg, closed = owner[some], row[some], leg[some], closed[some]
     value = values_at(np.where(leg & 1, -closed, closed), leg, units)
@@ -55,14 +64,19 @@ def close_out(state: State, tick: Tick, orders: AnyOrderBook) -> None:
     _pay_fund(state, tick, tick.accounts, fee, surplus)
 
 
-def settle(state: State, tick: Tick, executions: Executions) -> None:
-    """Book the caller's executions (rule R77)."""
+def settle(state: State, tick: Tick, executions: Executions) -> Int64Array:
+    """Book the caller's executions; what each realised, in atoms (rules R77, R108)."""
+    fill(state, executions, tick.time)
     row, other = executions.places(state)
     slots = state.book.slot[executions.account]
     traders = other[0] >= 0
     if traders.any():
         state.touch(np.unique(other[0][traders]))
-    profit, _ = close(state, slots, row, executions.lots, executions.value, MARKET, other)
+    profit, of_fund = np.empty(len(executions), np.int64), executions.counterparty == -1 - FUND
+    for fund, run in groupby(range(len(executions)), of_fund.__getitem__):
+        some, who = list(run), FUND if fund else MARKET
+        lots, value = executions.lots[some], executions.value[some]
+        profit[some], _ = close(state, slots[some], row[some], lots, value, who, other[:, some])
     tick.add(
         "executions",
         account=executions.account,
@@ -78,6 +92,7 @@ def settle(state: State, tick: Tick, executions: Executions) -> None:
         raise BoundsError(("executions", int(i), "value"), cash, "keep cash within 2^62 atoms (rule R1)")
     for i in np.flatnonzero(traders):
         _check_counterparty(state, int(executions.counterparty[i]), int(i))
+    return profit
 
 
 def close(

@@ -17,13 +17,15 @@ from fastadl.schema import Float64Array, IntArray
 __all__ = ["detect", "mark"]
 
 
-def mark(state: State, prices: Mapping[int, Fraction], oracle: Mapping[int, Fraction]) -> None:
-    """Replace marks and oracle prices; refuses, with nothing changed, what rule R1 or R20 does not allow."""
+def mark(
+    state: State, prices: Mapping[int, Fraction], oracle: Mapping[int, Fraction], *, first_tick: bool
+) -> None:
+    """Replace marks and oracle prices; refuses, with nothing changed, what R1, R20 or R106 does not allow."""
     unit = nearest_units(state.instruments, prices)
     old, marks = state.marks, state.marks.moved(prices, unit)
     first = np.isnan(old.price)
     never = np.count_nonzero(first) > 0
-    if never:
+    if never and first_tick:  # later ones may leave out what nobody can hold yet
         _refuse_missing(state, marks)
     state.check_values(marks)
     if never:
@@ -37,10 +39,9 @@ def mark(state: State, prices: Mapping[int, Fraction], oracle: Mapping[int, Frac
 
 
 def _refuse_missing(state: State, marks: Marks) -> None:
-    for i in np.flatnonzero(np.isnan(marks.price)):
-        raise InputError(
-            ("prices", state.instruments.symbols[i]), "missing", "the first tick marks every symbol"
-        )
+    for i in np.flatnonzero(np.isnan(marks.price) & ~state.instruments.delisted):
+        remedy = "the first tick marks every symbol that is traded"
+        raise InputError(("prices", state.instruments.symbols[i]), "missing", remedy)
 
 
 def detect(state: State, tick: Tick) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,19 @@ import polars as pl
 
 from fastadl.book import Book
 from fastadl.decimals import exact, plain
-from fastadl.engine.state import State, known_account
+from fastadl.engine.live.room import room_of
+from fastadl.engine.state import State, account_codes, unknown_account
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels.money import find_rows
-from fastadl.schema import MARKET, ROW_BOUND, SUM_BOUND, BoolArray, Int64Array, IntArray
+from fastadl.schema import MARKET, RESERVED, ROW_BOUND, SUM_BOUND, BoolArray, Int64Array, IntArray
 
 __all__ = ["Executions"]
 
 _COLUMNS = (
     "account", "symbol", "side", "qty", "lots", "price", "value", "value_atoms", "fee", "fee_atoms",
-    "counterparty",
+    "counterparty", "order",
 )  # fmt: skip
+_PARTIES = ("account", "counterparty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,14 @@ class Executions:
     Attributes
     ----------
     account, counterparty : int32
-        Positions in the book's accounts; counterparty −1 is the market account.
+        Positions in the book's accounts; counterparty −1 is the fund, −2 the market account.
     instrument : int32
     long : bool
         Side that is closed.
     lots, value, fee : int64
         Lots closed, atoms received, atoms paid to the fund.
+    order : int64
+        Number of the order that is filled, 0 for none (rule R108).
     """
 
     account: IntArray
@@ -48,6 +53,7 @@ class Executions:
     value: Int64Array
     fee: Int64Array
     counterparty: IntArray
+    order: Int64Array
 
     @classmethod
     def of(cls, book: Book, given: Any) -> Executions:
@@ -60,11 +66,14 @@ class Executions:
         """
         columns = _columns(given)
         count = len(next(iter(columns.values()), []))
-        rows = [_one(book, {name: column[i] for name, column in columns.items()}, i) for i in range(count)]
+        codes = {name: account_codes(book, columns[name]) for name in _PARTIES if name in columns}
+        rows = [
+            _one(book, {name: column[i] for name, column in columns.items()}, codes, i) for i in range(count)
+        ]
         total = sum(abs(row[4]) + row[5] for row in rows)
         if total > SUM_BOUND >> 1:
             raise BoundsError(("executions",), total, "keep all values and fees within 2^61 atoms (rule R1)")
-        table = np.array(rows, np.int64).reshape(count, 7)
+        table = np.array(rows, np.int64).reshape(count, 8)
         return cls(
             account=table[:, 0].astype(np.int32),
             instrument=table[:, 1].astype(np.int32),
@@ -73,10 +82,16 @@ class Executions:
             value=table[:, 4],
             fee=table[:, 5],
             counterparty=table[:, 6].astype(np.int32),
+            order=table[:, 7],
         )
 
     def __len__(self) -> int:
         return len(self.lots)
+
+    @property
+    def of_orders(self) -> bool:
+        """Whether there are executions, all of them of orders."""
+        return len(self) > 0 and bool((self.order > 0).all())
 
     def legs(self) -> IntArray:
         """Leg that each execution closes."""
@@ -94,7 +109,7 @@ class Executions:
         """
         new = self._new_rows(state)
         if new:
-            state.open_rows(*np.array(new, np.int64).T)
+            room_of(state).open(*np.array(new, np.int32).T.copy())
         legs = self.legs()
         other = np.full((3, len(self)), -1, np.int64)
         traders = np.flatnonzero(self.counterparty >= 0)
@@ -104,10 +119,7 @@ class Executions:
         return _rows(state, self.account, legs), other
 
     def _new_rows(self, state: State) -> list[tuple[int, int]]:
-        """Account and leg of rows to open, found by following the lots from execution to execution.
-
-        Opening drops rows without lots, so that if one row is new, those that get lots again are too.
-        """
+        """Account and leg of rows to open, found by following the lots from execution to execution."""
         legs = self.legs()
         account = np.concatenate([self.account, self.counterparty, self.counterparty])
         leg = np.concatenate([legs, legs, legs ^ 1])
@@ -116,7 +128,6 @@ class Executions:
         there[place >= 0] = np.abs(state.book.rows.lots[place[place >= 0]])
         keys = list(zip(account.tolist(), leg.tolist(), strict=True))
         held = dict(zip(keys, there.tolist(), strict=True))
-        empty = {key for key in keys if not held[key]}
         missing = {key for key, at in zip(keys, place.tolist(), strict=True) if at < 0}
         new: dict[tuple[int, int], None] = {}
         for i, lots in enumerate(self.lots.tolist()):
@@ -130,9 +141,9 @@ class Executions:
                 netted = min(lots, held[opposite])
                 held[opposite] -= netted
                 held[same] += lots - netted
-                if lots > netted and same in empty:
+                if lots > netted and same in missing:
                     new[same] = None
-        return [] if missing.isdisjoint(new) else list(new)
+        return list(new)
 
 
 def _rows(state: State, account: IntArray, leg: IntArray) -> IntArray:
@@ -167,11 +178,11 @@ def _columns(given: Any) -> dict[str, list[Any]]:
     return columns
 
 
-def _one(book: Book, given: dict[str, Any], i: int) -> tuple[int, ...]:
+def _one(book: Book, given: dict[str, Any], codes: dict[str, IntArray], i: int) -> tuple[int, ...]:
     def refuse(name: str, remedy: str) -> InputError:
         return InputError(("executions", i, name), given[name], remedy)
 
-    account = known_account(book, given["account"], ("executions", i, "account"))
+    account = _account(book, given, codes, "account", i)
     instrument = book.instruments.lookup(given["symbol"], ("executions", i, "symbol"))
     item = book.instruments[instrument]
     if not isinstance(given["side"], str) or given["side"] not in ("long", "short"):
@@ -204,12 +215,28 @@ def _one(book: Book, given: dict[str, Any], i: int) -> tuple[int, ...]:
     if fee < 0 or fee > ROW_BOUND:
         raise refuse(str(fee_name), "give a fee from 0 to 2^53 atoms")
     other = given.get("counterparty")
-    counterparty = -1
-    if other is not None and not (isinstance(other, str) and other == MARKET):
-        counterparty = known_account(book, other, ("executions", i, "counterparty"))
+    if other is None or (isinstance(other, str) and other in RESERVED):
+        counterparty = -1 - RESERVED.index(other or MARKET)
+    else:
+        counterparty = _account(book, given, codes, "counterparty", i)
         if counterparty == account or book.currency[counterparty] != book.currency[account]:
             raise refuse("counterparty", "name another account of the same currency, or null for the market")
-    return account, instrument, is_long, int(lots), value, fee, counterparty
+    return account, instrument, is_long, int(lots), value, fee, counterparty, _order(given.get("order"), i)
+
+
+def _account(book: Book, given: dict[str, Any], codes: dict[str, IntArray], name: str, i: int) -> int:
+    found = int(codes[name][i])
+    if found < 0:
+        raise unknown_account(book, given[name], ("executions", i, name))
+    return found
+
+
+def _order(number: object, i: int) -> int:
+    if number is None:
+        return 0
+    if isinstance(number, bool) or not isinstance(number, Integral) or not 0 < int(number) <= SUM_BOUND:
+        raise InputError(("executions", i, "order"), number, "give the number of an order, or null for none")
+    return int(number)
 
 
 def _exact(given: dict[str, Any], name: str, i: int) -> Fraction:

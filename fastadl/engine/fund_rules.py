@@ -106,6 +106,7 @@ class FundRule:
 
     Attributes
     ----------
+    fund : Fund
     currency : int
     memory : Memory
     row_by_row : bool
@@ -114,6 +115,7 @@ class FundRule:
 
     def __init__(self, fund: Fund, policy: AdlPolicy, instruments: Instruments, currency: int) -> None:
         decimals = instruments.decimals[currency]
+        self.fund = fund
         self.currency = currency
         self.memory = Memory()
         self.least = fund.min_equity_atoms(decimals)
@@ -126,6 +128,14 @@ class FundRule:
     def copy(self) -> FundRule:
         """A rule of its own with the same memory."""
         return copy(self)
+
+    def withdrawn(self, atoms: int) -> None:
+        """Have taken from the fund what is no loss of it: where it stood is lower by as much (rule R104)."""
+        memory = self.memory
+        equity = tuple((time, value - atoms) for time, value in memory.equity)
+        added_up = self.fall is not None and self.fall.mean
+        total = memory.total - atoms * len(equity) if added_up else memory.total
+        self.memory = replace(memory, equity=equity, total=total)
 
     def marked(self, state: State, time: int) -> None:
         """Remember where the fund stands just after a mark, and set its switches."""

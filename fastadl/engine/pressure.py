@@ -24,7 +24,7 @@ _PARTS, _SUMS = 32, 1 << 24
 def shocked_units(state: State, moves: Float64Array, betas: Float64Array) -> Float64Array:
     """Unit values of every instrument at every shock; 0 where nobody can hold it, for want of a mark."""
     kept = np.maximum(1.0 + np.outer(betas, moves), float(LEAST))
-    unit = np.nan_to_num(state.marks.unit)[:, np.newaxis]
+    unit = state.marks.unit[:, np.newaxis]
     return np.where(state.inverse[:, np.newaxis], unit / kept, unit * kept)
 
 

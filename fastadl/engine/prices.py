@@ -78,6 +78,11 @@ class Units(Sequence[Fraction]):
             marks[i], known[i] = price, None
         return Units(self._instruments, marks, known)
 
+    def under(self, instruments: Instruments) -> Units:
+        """The same of more instruments, the new ones without a mark."""
+        more = [None] * (len(instruments) - len(self))
+        return Units(instruments, [*self._marks, *more], [*self._known, *more])
+
     def mark(self, instrument: int) -> Fraction:
         """The exact mark of an instrument that has one."""
         mark = self._marks[instrument]
@@ -93,7 +98,7 @@ class Marks:
     price : float64 (instruments)
         NaN where an instrument was never marked.
     unit : float64 (instruments)
-        The float64 nearest to the exact value of one lot, in atoms (rule R6).
+        The float64 nearest to the exact value of one lot, in atoms (rule R6); 0 where there is no mark.
     units : Units
         The same exactly.
     """
@@ -113,10 +118,15 @@ class Marks:
     @classmethod
     def initial(cls, instruments: Instruments) -> Marks:
         """The marks the instruments came with."""
+        given = {i: item.mark for i, item in enumerate(instruments) if item.mark is not None}
+        return cls.of(instruments, given)
+
+    @classmethod
+    def of(cls, instruments: Instruments, given: Mapping[int, Fraction]) -> Marks:
+        """Marks of some instruments, none of the others."""
         count = len(instruments)
         units = Units(instruments, [None] * count, [None] * count)
-        start = cls(instruments, np.full(count, np.nan), np.full(count, np.nan), units)
-        given = {i: item.mark for i, item in enumerate(instruments) if item.mark is not None}
+        start = cls(instruments, np.full(count, np.nan), np.zeros(count), units)
         return start.moved(given, nearest_units(instruments, given))
 
     def moved(self, prices: Mapping[int, Fraction], unit: Sequence[float] | Float64Array) -> Marks:
@@ -130,6 +140,12 @@ class Marks:
         marks.price[which] = [float(price) for price in prices.values()]
         marks.unit[which] = unit
         return marks
+
+    def under(self, instruments: Instruments) -> Marks:
+        """The same under other terms of the instruments, and without a mark for those that are new."""
+        more = len(instruments) - len(self.price)
+        price = np.append(self.price, np.full(more, np.nan))
+        return Marks(instruments, price, np.append(self.unit, np.zeros(more)), self.units.under(instruments))
 
     @property
     def exact(self) -> Exact:

@@ -125,7 +125,7 @@ def candidates(
     *,
     detail: bool = False,
 ) -> list[Candidates]:
-    """Candidates of some legs with their scores, from one look at the book (rules R40, R41, R82, R83).
+    """Candidates of some legs with their scores, from one look at the book (R40, R41, R82, R83, R106).
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def candidates(
     wanted = np.full(2 * len(state.instruments), -1, np.int32)
     wanted[legs] = np.arange(len(legs), dtype=np.int32)
     book = state.book
-    start, row, slot, span = gather(book.rows, wanted, excluded, state.blocks)
+    start, row, slot, span = gather(book.rows, wanted, state.spared(excluded), state.blocks)
     parts = np.empty((len(FIELDS) if detail else 3, len(row)))
     context = context_of(state, policy, number)
     first = scoring(policy.score)

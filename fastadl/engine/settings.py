@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from numbers import Integral
 from typing import Any
 
 from fastadl.book import Book
-from fastadl.decimals import plain
+from fastadl.contracts import Instruments
+from fastadl.decimals import exact, plain
 from fastadl.engine.scoring import scoring
 from fastadl.errors import BoundsError, InputError
 from fastadl.kernels._threads import refuse_fork
@@ -19,6 +21,7 @@ __all__ = [
     "checked_funds",
     "checked_liquidity",
     "checked_policy",
+    "checked_rates",
     "checked_threads",
     "checked_time",
     "running_on",
@@ -150,3 +153,19 @@ def running_on(count: int | None) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(before)
+
+
+def checked_rates(instruments: Instruments, rates: Any) -> dict[int, Fraction]:
+    """Rates by instrument (rule R80)."""
+    if not isinstance(rates, Mapping):
+        raise InputError(("rates",), type(rates).__name__, "give a mapping of symbol to rate")
+    found = {}
+    for symbol, rate in rates.items():
+        i = instruments.lookup(symbol, ("rates", str(symbol)))
+        try:
+            found[i] = exact(rate)
+        except ValueError as error:
+            raise InputError(("rates", str(symbol)), rate, str(error)) from None
+        if abs(found[i]) > 1:
+            raise InputError(("rates", str(symbol)), rate, "give a rate from -1 to 1, a part of the value")
+    return found

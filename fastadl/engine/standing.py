@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import polars as pl
 
-from fastadl.book import Book, row_slots
+from fastadl.book import Book, row_slots, slots_of
 from fastadl.engine.ranking import candidates, context_of
 from fastadl.engine.scoring import scoring
 from fastadl.engine.state import State, held_legs, places
@@ -81,14 +81,22 @@ def lights(state: State, policy: AdlPolicy, number: int, by: object) -> Standing
     """Lights of all rows; `number` is the tick's, for a ranking drawn by it."""
     out = np.zeros(len(state.book.rows.lots), np.uint8)
     _write(state, policy, number, _by_count(by), out, np.empty(0))
-    return Standings("light", out, state.book.read_only())
+    return Standings("light", out, _as_it_is(state))
 
 
 def percentiles(state: State, policy: AdlPolicy, number: int, by: object) -> Standings:
     """Percentiles of all rows; arguments as in `lights`."""
     out = np.full(len(state.book.rows.lots), np.nan)
     _write(state, policy, number, _by_count(by), np.empty(0, np.uint8), out)
-    return Standings("percentile", out, state.book.read_only())
+    return Standings("percentile", out, _as_it_is(state))
+
+
+def _as_it_is(state: State) -> Book:
+    """The book, whose rows stay where they are though fills should move those of the engine."""
+    book = state.book.read_only()
+    if state.room is not None:
+        book.rows = book.rows._replace(leg=book.rows.leg.copy(), account=book.rows.account.copy())
+    return book
 
 
 def _by_count(by: object) -> bool:
@@ -153,6 +161,7 @@ def _by_cells(
     unit = np.repeat(state.marks.unit, 2)
     stand(how.number, how.needs, how.own, by_count, unit, cells, state.blocks, context, standing)
     _admit_near(state, policy, context, cells, by_count, standing)
+    _dismiss(state, cells, by_count, standing)
 
     together = _TOGETHER if len(share) else 0
     room = 4 * legs if len(light) else min(2 * legs + 2 * len(rows.lots) // _TOGETHER, cells.nowhere)
@@ -194,9 +203,7 @@ def _cells(state: State, policy: AdlPolicy, context: Context) -> Cells:
 def _scores(policy: AdlPolicy, row: IntArray, context: Context) -> Float64Array:
     """Scores of some rows."""
     how = scoring(policy.score)
-    group = np.searchsorted(context.group_row, row, side="right") - 1
-    width = np.diff(context.group_slot)[group]
-    slot = context.group_slot[group] + (row - context.group_row[group]) % width
+    slot = slots_of(context, row)
     parts = np.empty((3, len(row)))
     measure(how.number, how.needs, how.own, row, slot.astype(np.int32), *ONE_BY_ONE, context, parts)
     return parts[0].copy()
@@ -220,10 +227,27 @@ def _admit_near(
     scores, place = _scores(policy, row, context), np.empty(len(row), np.int32)
     place_rows(scores, state.book.rows.leg[row], cells, place)
     standing.score[row], standing.place[row] = scores, place
+    _tally(state, row, place, by_count, standing, 1)
+
+
+def _dismiss(state: State, cells: Cells, by_count: bool, standing: Standing) -> None:
+    """Take out the rows of accounts that are not deleveraged (rules R106, R108)."""
+    if not len(state.never):
+        return
+    row = places(state.book, state.book.slot[np.unique(state.never)])
+    row = row[standing.place[row] != cells.nowhere]
+    _tally(state, row, standing.place[row], by_count, standing, -1)
+    standing.score[row], standing.place[row] = np.nan, cells.nowhere
+
+
+def _tally(
+    state: State, row: IntArray, place: IntArray, by_count: bool, standing: Standing, sign: int
+) -> None:
+    """Count rows in at their places, or out."""
     lots: Any = 1 if by_count else np.abs(state.book.rows.lots[row]).astype(np.int64)
     index = _part_of(state, row, len(standing.found)) * standing.found.shape[1] + place
-    np.add.at(standing.found.reshape(-1, 2)[:, 0], index, lots)
-    np.add.at(standing.found.reshape(-1, 2)[:, 1], index, 1)
+    np.add.at(standing.found.reshape(-1, 2)[:, 0], index, sign * lots)
+    np.add.at(standing.found.reshape(-1, 2)[:, 1], index, sign)
 
 
 def _part_of(state: State, row: IntArray, parts: int) -> IntArray:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from fastadl import reference
 from fastadl.book import Book
+from fastadl.engine.open_orders import OpenOrders
 from fastadl.engine.prices import Betas, Marks, margins
 from fastadl.errors import BoundsError, InputError
+from fastadl.io.table import is_text
 from fastadl.kernels.account import (
     GROSS,
     LONG,
@@ -30,9 +33,11 @@ from fastadl.kernels.money import Reserve
 from fastadl.schema import RESERVED, SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
+    from fastadl.engine.live.accounts import Register
+    from fastadl.engine.live.room import Room
     from fastadl.engine.socialize.sessions import Session
 
-__all__ = ["FUND", "MARKET", "State"]
+__all__ = ["FUND", "HEADROOM", "MARKET", "State"]
 
 #: Rows of the reserve tables.
 FUND, MARKET = 0, 1
@@ -40,7 +45,7 @@ FUND, MARKET = 0, 1
 #: Bytes of hot columns in a block, so that blocks take equally long whatever their accounts hold.
 _BLOCK = 1 << 17
 #: Guards hold while no unit value exceeds this multiple of the one they were made at.
-_HEADROOM = 1.25
+HEADROOM = 1.25
 #: Up to this part of all accounts, guards are renewed without looking for repeated ones.
 _FEW = 256
 
@@ -64,9 +69,17 @@ class State:
         See `fastadl.kernels.mark`; valid up to `ceiling`.
     session : Session or None
         What is remembered of sessions (rule R95).
+    exempt : int64 (n)
+        Accounts that are never deleveraged or charged (rule R106).
+    register : Register or None
+        Where accounts can be added (`fastadl.engine.live.accounts.register_of`); None as long as none was.
+    room : Room or None
+        Where the book can grow; None as long as nothing did (`fastadl.engine.live.room.room_of`).
     sliced : int64 (accounts) or None
         When an order last closed a part of an account's positions (rule R101), −1 for never; None as long as
         nobody asks.
+    orders : OpenOrders
+        Liquidation orders that are out (rule R108).
     """
 
     def __init__(self, book: Book) -> None:
@@ -83,30 +96,50 @@ class State:
         self.reserve_realized = np.zeros((2, len(book.instruments)), np.int64)
         self.session: Session | None = None
         self.sliced: Int64Array | None = None
+        self.orders = OpenOrders.none()
         self.ceiling: Float64Array
         self.guard: Float64Array
         self.most_lots = _most_lots(book)
         self._undo: list[Callable[[], None]] = []
         self._touched: list[IntArray] = []
-        self.relaid()
+        self._room = 0.0
+        self.blocks = _blocks(book)
+        self.guard = np.empty(len(book.rows.cash))
+        self.ceiling = np.zeros(len(self.instruments))
+        self.exempt: IntArray = np.flatnonzero(book.exempt)
+        self.register: Register | None = None
+        self.room: Room | None = None
 
     # ------------------------------------------------------------------ layout and guards
 
-    def relaid(self) -> None:
-        """Follow a new layout of the book."""
-        self.blocks = _blocks(self.book)
-        self.guard = np.empty(len(self.book.rows.cash))
-        self.ceiling = np.zeros(len(self.instruments))
+    def laid_out(self, guard: Float64Array, used: BoolArray) -> None:
+        """Follow groups that were made anew, some of which are used."""
+        self.guard = guard
+        self.blocks = _blocks(self.book, used)
 
     def copy(self) -> State:
         """Tables of its own with the same contents."""
         other = State(self.book.copy())
         other.set_prices(self.prices())
         other.session = self.session
+        other.orders = self.orders
         other.sliced = None if self.sliced is None else self.sliced.copy()
         other.reserve_cash = self.reserve_cash.copy()
         other.reserve_realized = self.reserve_realized.copy()
         return other
+
+    def spared(self, excluded: BoolArray) -> BoolArray:
+        """Slots of accounts that are excluded, exempt or in liquidation: bool (slots)."""
+        if not len(self.never):
+            return excluded
+        spared = excluded.copy()
+        spared[self.book.slot[self.never]] = True
+        return spared
+
+    @property
+    def never(self) -> IntArray:
+        """Accounts that are not deleveraged: those exempt, and those in liquidation (rules R106, R108)."""
+        return np.concatenate([self.exempt, self.orders.accounts]) if len(self.orders) else self.exempt
 
     def prices(self) -> tuple[Marks, Marks, Marks, dict[int, Fraction]]:
         """All that a mark replaces, for `set_prices`."""
@@ -123,7 +156,7 @@ class State:
 
     def fit(self) -> None:
         """Make the guards anew, for unit values up to a quarter above the present ones."""
-        self.ceiling = np.abs(self.marks.unit) * _HEADROOM
+        self.ceiling = np.abs(self.marks.unit) * HEADROOM
         guard_blocks(self.book.rows, self.ceiling, self.margins, self.blocks, self.guard)
 
     def touch(self, slots: IntArray) -> None:
@@ -144,8 +177,27 @@ class State:
         self._undo.append(undo)
         self._touched.append(slots)
 
+    def undoable(self, undo: Callable[[], None]) -> None:
+        """Remember how to undo something else."""
+        self._undo.append(undo)
+
+    def touch_all(self, cash: Int64Array) -> None:
+        """Remember the cash of every slot, which is about to change, and have all guards made anew."""
+        rows, ceiling = self.book.rows, self.ceiling
+
+        def undo() -> None:
+            rows.cash[:] = cash
+            self.ceiling = ceiling
+
+        self._undo.append(undo)
+        self.ceiling = np.zeros(len(self.instruments))
+
     def touch_reserves(self) -> None:
         """Remember the reserves about to change."""
+        self._undo.append(self.reserves_back())
+
+    def reserves_back(self) -> Callable[[], None]:
+        """What makes the reserves again what they are now."""
         book, cash, realized = self.book, self.reserve_cash.copy(), self.reserve_realized.copy()
         lots, entry = book.reserve_lots.copy(), book.reserve_entry.copy()
 
@@ -155,7 +207,7 @@ class State:
             book.reserve_lots[:] = lots
             book.reserve_entry[:] = entry
 
-        self._undo.append(undo)
+        return undo
 
     def remember(self, session: Session) -> None:
         """Replace the memory of sessions."""
@@ -178,6 +230,16 @@ class State:
 
         self._undo.append(undo)
         sliced[accounts] = time
+
+    def have_orders(self, orders: OpenOrders) -> None:
+        """Replace the orders that are out."""
+        before = self.orders
+
+        def undo() -> None:
+            self.orders = before
+
+        self._undo.append(undo)
+        self.orders = orders
 
     def reserve(self, who: int) -> Reserve:
         """The fund or the market account as kernels take it."""
@@ -211,26 +273,17 @@ class State:
                 raise BoundsError((RESERVED[who],), int(column[0]), "keep it within 2^62 (rule R1)")
         np.maximum(self.most_lots, np.abs(self.book.reserve_lots[who]), out=self.most_lots)
 
-    def open_rows(self, account: IntArray, leg: IntArray) -> None:
-        """Add closed rows to accounts, which moves them in the layout."""
-        book = self.book
-        rows, slot, guard, ceiling = book.rows, book.slot, self.guard, self.ceiling
-
-        def undo() -> None:
-            book.rows, book.slot, self.guard, self.ceiling = rows, slot, guard, ceiling
-            self.blocks = _blocks(book)
-
-        self._undo.append(undo)
-        self._touched.clear()
-        book.open_rows(account, leg)
-        self.relaid()
-
     def commit(self) -> None:
         """Keep what was changed."""
         if self._touched:
             self.refresh(np.concatenate(self._touched))
         self._touched.clear()
         self._undo.clear()
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything was changed since the last commit."""
+        return len(self._undo) > 0
 
     def rollback(self) -> None:
         """Put everything back as it was at the last commit."""
@@ -357,6 +410,11 @@ class State:
                     "no row may be worth more than 2^62 atoms (rule R1)",
                 )
 
+    def unmarked(self, marks: Marks) -> IntArray:
+        """Instruments that somebody holds and that have no mark among these."""
+        never = np.isnan(marks.price) & (self.most_lots > 0.0)
+        return np.flatnonzero(never & held_instruments(self.book) if np.count_nonzero(never) else never)
+
     def open_lots(self) -> Int64Array:
         """Lots of all traders by leg, exactly: int64 (legs)."""
         rows = self.book.rows
@@ -366,6 +424,30 @@ class State:
         """Entry value of all traders by leg, exactly, in atoms: int64 (legs)."""
         rows = self.book.rows
         return sums(rows.leg, rows.entry, 2 * len(self.instruments))
+
+    def claim(self, amount: float) -> None:
+        """Refuse what may take the lots of an instrument, or the money of a currency, past 2^62 (rule R1).
+
+        Nothing adds more than it claims, so all is counted only when what was left then may be used up.
+        """
+        if amount > self._room:
+            self._room = 0.99 * SUM_BOUND - max(self.largest_sums())
+            if amount > self._room:
+                raise BoundsError(
+                    ("book",), f"{amount:.3g} more lots or atoms", "keep all within 2^62 (rule R1)"
+                )
+        self._room -= amount
+
+    def largest_sums(self) -> tuple[float, float]:
+        """Most lots of any instrument, and most cash and entry values of any currency, all unsigned (R1)."""
+        book, rows, instruments = self.book, self.book.rows, self.instruments
+        count = len(instruments)
+        lots = np.bincount(rows.leg >> 1, np.abs(rows.lots), count) + np.abs(book.reserve_lots).sum(axis=0)
+        entry = np.bincount(rows.leg >> 1, np.abs(rows.entry), count) + np.abs(book.reserve_entry).sum(axis=0)
+        money = np.abs(self.reserve_cash).sum(axis=0).astype(np.float64)
+        money += np.bincount(book.currency[rows.account], np.abs(rows.cash), len(money))
+        np.add.at(money, instruments.currency, entry)
+        return float(lots.max(initial=0.0)), float(money.max())
 
     def totals(self) -> tuple[list[int], list[int]]:
         """Σ lots of every instrument, and Σ (cash − entry value) of every currency (laws 1 and 2)."""
@@ -407,12 +489,31 @@ def bounded(value: int, what: str) -> int:
     return value
 
 
-def known_account(book: Book, name: object, path: tuple[str | int, ...]) -> int:
-    """Position of an account id; refuses an unknown one at `path`."""
-    found = book.index.get(name) if isinstance(name, str) else None
-    if found is None:
-        raise InputError(path, name, "name an account of the book")
+def account_codes(book: Book, given: Sequence[object]) -> IntArray:
+    """Positions of accounts by their ids, or by the positions given; −1 of what is no account."""
+    codes, count = np.full(len(given), -1, np.int32), len(book.slot)
+    texts = [i for i, each in enumerate(given) if is_text(each)]
+    if len(texts) == 1:
+        codes[texts] = book.index().one(str(given[texts[0]]))
+    elif texts:
+        codes[texts] = book.index().find(pl.Series([given[i] for i in texts], dtype=pl.String))
+    for i, each in enumerate(given):
+        if isinstance(each, (int, np.integer)) and not isinstance(each, bool) and 0 <= each < count:
+            codes[i] = int(each)
+    return codes
+
+
+def known_account(book: Book, given: object, path: tuple[str | int, ...]) -> int:
+    """Position of one account; refuses an unknown one at `path`."""
+    found = int(account_codes(book, [given])[0])
+    if found < 0:
+        raise unknown_account(book, given, path)
     return found
+
+
+def unknown_account(book: Book, given: object, path: tuple[str | int, ...]) -> InputError:
+    """The error that refuses what is no account."""
+    return InputError(path, given, f"name an account of the book, or give its code below {len(book.slot)}")
 
 
 def _narrow(slots: IntArray) -> IntArray:
@@ -431,11 +532,13 @@ def places(book: Book, slots: IntArray) -> IntArray:
     return np.repeat(first, size) + column * np.repeat(width, size)
 
 
-def _blocks(book: Book) -> Int64Array:
+def _blocks(book: Book, used: BoolArray | None = None) -> Int64Array:
+    """Blocks of the groups, or of those that are used."""
     rows = book.rows
     per_row = rows.lots.itemsize + rows.leg.itemsize
     blocks = []
-    for g, (first, last) in enumerate(zip(rows.group_slot[:-1], rows.group_slot[1:], strict=True)):
+    for g in range(len(rows.group_rows)) if used is None else np.flatnonzero(used).tolist():
+        first, last = rows.group_slot[g : g + 2].tolist()
         size = max(_BLOCK // (8 + per_row * int(rows.group_rows[g])) // WIDTH * WIDTH, 64)
         blocks += [(g, at, min(at + size, last)) for at in range(first, last, size)]
     return np.array(blocks, np.int64).reshape(-1, 3)

@@ -4,5 +4,16 @@ from __future__ import annotations
 
 from fastadl.io.files import check_file, check_folder, new_file, new_folder, read, write
 from fastadl.io.frames import frames, tables
+from fastadl.io.index import Index
 
-__all__ = ["check_file", "check_folder", "frames", "new_file", "new_folder", "read", "tables", "write"]
+__all__ = [
+    "Index",
+    "check_file",
+    "check_folder",
+    "frames",
+    "new_file",
+    "new_folder",
+    "read",
+    "tables",
+    "write",
+]

@@ -203,6 +203,8 @@ def _read_csv(stream: IO[bytes], name: str) -> dict[str, Any]:
             continue
         if column.type == "integer":
             columns[column.name] = _integers(columns[column.name])
+        elif column.type == "flag":
+            columns[column.name] = _flags(columns[column.name])
         elif column.type == "tiers":
             columns[column.name] = [_tiers(text) for text in columns[column.name].to_list()]
     return columns
@@ -213,6 +215,11 @@ def _integers(texts: pl.Series) -> pl.Series | list[Any]:
     if whole.null_count() == texts.null_count():
         return whole
     return [text if number is None else number for text, number in zip(texts, whole, strict=True)]
+
+
+def _flags(texts: pl.Series) -> pl.Series:
+    found = texts.replace_strict(["true", "false"], [True, False], default=None, return_dtype=pl.Boolean)
+    return found if found.null_count() == texts.null_count() else texts
 
 
 def _tiers(text: Any) -> Any:

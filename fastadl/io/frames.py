@@ -88,6 +88,8 @@ def frames(book: Book) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         "margin_mode": pl.Series(MARGIN_MODES).gather(accounts.isolated.astype(np.int64)),
         "adl_tier": accounts.adl_tier.astype(np.int64),
     }
+    if accounts.exempt is not None:
+        account_columns["exempt"] = accounts.exempt
     position_columns = {
         "account": holders.gather(holder),
         "symbol": symbols.gather(positions.instrument),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import copy
 from itertools import count
 
 import numpy as np
@@ -19,7 +21,9 @@ class Index:
     Parameters
     ----------
     keys : String
-        One chunk, without nulls.
+        Without nulls.
+    more : mapping, optional
+        Further texts and their positions; looked at when asked, so it may grow.
 
     Attributes
     ----------
@@ -27,8 +31,9 @@ class Index:
         First position whose text stands earlier too; with one, nothing can be found.
     """
 
-    def __init__(self, keys: pl.Series) -> None:
-        self._keys = keys
+    def __init__(self, keys: pl.Series, more: Mapping[str, int] | None = None) -> None:
+        self._keys = keys = keys.rechunk()
+        self._more = {} if more is None else more
         self.duplicate: int | None = None
         for self._seed in count():
             self._hashes = self._hash(keys)
@@ -51,9 +56,25 @@ class Index:
         if len(self._keys):
             same = self._keys.gather(np.maximum(found, 0)) == runs
             found[~same.to_numpy()] = -1
+        if self._more:
+            missing = np.flatnonzero(found < 0)
+            found[missing] = [self._more.get(text, -1) for text in runs.gather(missing).to_list()]
         out = np.empty(len(wanted), np.int32)
         lookup.expand(starts.to_numpy(), found, out)
         return out
+
+    def one(self, wanted: str) -> int:
+        """Position of one text, -1 if it is not there; quicker than to `find` it."""
+        found = np.empty(1, np.int32)
+        lookup.find(self._hashes, self._table, self._hash(pl.Series([wanted], dtype=pl.String)), found)
+        at = int(found[0])
+        return at if at >= 0 and self._keys[at] == wanted else self._more.get(wanted, -1)
+
+    def beside(self, more: Mapping[str, int]) -> Index:
+        """The same keys, with further texts of its own."""
+        other = copy(self)
+        other._more = more
+        return other
 
     def _hash(self, texts: pl.Series) -> Int64Array:
         hashes: Int64Array = texts.hash(self._seed).to_numpy().view(np.int64)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from fastadl.contracts import Instrument, Instruments, Kind, Tier, derived_deductions
@@ -14,7 +15,7 @@ from fastadl.errors import InputError
 from fastadl.io.table import Table, is_text
 from fastadl.schema import TIERS
 
-__all__ = ["instrument_frame", "read_instruments"]
+__all__ = ["instrument_frame", "read_instruments", "read_ladder", "read_listing"]
 
 Path = tuple[str | int, ...]
 
@@ -33,26 +34,63 @@ def read_instruments(data: Any, currency: str, decimals: int) -> Instruments:
         What the columns of these names hold where they are left out; the one currency of a table without
         rows.
     """
-    table = Table("instruments", data)
-    columns = {name: table.values(name) for name in table.names}
-    symbols: dict[str, int] = {}
     places: dict[str, int] = {}
     found = []
+    for row, item in enumerate(_read(Table("instruments", data), currency, lambda _: decimals)):
+        if places.setdefault(item.currency, item.decimals) != item.decimals:
+            remedy = f"{item.currency} has {places[item.currency]} decimals in an earlier row"
+            raise InputError(("instruments", row, "decimals"), item.decimals, remedy)
+        found.append(item)
+    return Instruments(found, {} if found else {currency: decimals})
+
+
+def read_listing(data: Any, known: Instruments) -> list[Instrument]:
+    """Instruments to be listed beside others, in a currency of theirs (rule R106); data as above."""
+    table, places = Table("instruments", data), dict(zip(known.currencies, known.decimals, strict=True))
+    named = f"the book settles in {', '.join(places)}"
+    if "currency" not in table and len(places) > 1:
+        raise InputError(("instruments", "currency"), "missing", f"add the column: {named}")
+    found = []
+    for row, item in enumerate(_read(table, known.currencies[0], lambda code: places.get(code, 0))):
+        at = ("instruments", row)
+        if item.symbol in known.code:
+            raise InputError((*at, "symbol"), item.symbol, "the book has, or had, it: give a new symbol")
+        if item.currency not in places:
+            raise InputError((*at, "currency"), item.currency, f"{named}, and each currency has its fund")
+        if item.decimals != places[item.currency]:
+            raise InputError((*at, "decimals"), item.decimals, f"{item.currency} has {places[item.currency]}")
+        found.append(item)
+    return found
+
+
+def read_ladder(given: Any, decimals: int, at: Path) -> tuple[Tier, ...]:
+    """Check the tiers of one instrument; money in atoms."""
+    return _in_atoms(_tiers(given, at), decimals)
+
+
+def _in_atoms(tiers: Sequence[Tier], decimals: int) -> tuple[Tier, ...]:
+    atoms = 10**decimals
+    return tuple(
+        Tier(tier.min_notional * atoms, tier.maintenance_rate, tier.deduction * atoms, tier.max_leverage)
+        for tier in tiers
+    )
+
+
+def _read(table: Table, currency: str, decimals: Callable[[str], int]) -> Iterator[Instrument]:
+    """The rows one by one, with what `currency` and `decimals` say where these columns are left out."""
+    columns = {name: table.values(name) for name in table.names}
+    symbols: dict[str, int] = {}
     for row in range(table.height):
-        cells = {"currency": currency, "decimals": decimals, "mark": None}
+        cells: dict[str, Any] = {"currency": currency, "mark": None, "delisted": False}
         cells |= {name: values[row] for name, values in columns.items()}
+        cells.setdefault("decimals", decimals(str(cells["currency"])))
         at: Path = ("instruments", row)
         symbol = _text(cells["symbol"], (*at, "symbol"))
         if symbols.setdefault(symbol, row) != row:
             raise InputError(
                 (*at, "symbol"), symbol, f"symbols are unique; row {symbols[symbol]} has this one"
             )
-        item = _instrument(symbol, cells, at)
-        if places.setdefault(item.currency, item.decimals) != item.decimals:
-            remedy = f"{item.currency} has {places[item.currency]} decimals in an earlier row"
-            raise InputError((*at, "decimals"), item.decimals, remedy)
-        found.append(item)
-    return Instruments(found, {} if found else {currency: decimals})
+        yield _instrument(symbol, cells, at)
 
 
 def _instrument(symbol: str, cells: Mapping[str, Any], at: Path) -> Instrument:
@@ -67,12 +105,13 @@ def _instrument(symbol: str, cells: Mapping[str, Any], at: Path) -> Instrument:
     if not isinstance(decimals, int) or isinstance(decimals, bool) or not 0 <= decimals <= _MOST_DECIMALS:
         raise InputError((*at, "decimals"), decimals, f"give an integer from 0 to {_MOST_DECIMALS}")
     mark = None if cells["mark"] is None else _above_zero(cells["mark"], (*at, "mark"))
-    atoms = 10**decimals
-    in_atoms = tuple(
-        Tier(tier.min_notional * atoms, tier.maintenance_rate, tier.deduction * atoms, tier.max_leverage)
-        for tier in tiers
+    delisted = cells["delisted"]
+    if not isinstance(delisted, (bool, np.bool_)):
+        raise InputError((*at, "delisted"), delisted, "give true or false")
+    in_atoms = _in_atoms(tiers, decimals)
+    return Instrument(
+        symbol, _KINDS[kind], contract_size, lot, in_atoms, currency, decimals, mark, bool(delisted)
     )
-    return Instrument(symbol, _KINDS[kind], contract_size, lot, in_atoms, currency, decimals, mark)
 
 
 def _tiers(given: Any, at: Path) -> list[Tier]:
@@ -162,7 +201,7 @@ def instrument_frame(instruments: Instruments) -> pl.DataFrame:
         ]
         for item in instruments
     ]
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "symbol": pl.Series([item.symbol for item in instruments], dtype=pl.String),
             "kind": pl.Series([item.kind.name.lower() for item in instruments], dtype=pl.String),
@@ -176,3 +215,5 @@ def instrument_frame(instruments: Instruments) -> pl.DataFrame:
             ),
         }
     )
+    delisted = instruments.delisted
+    return frame.with_columns(pl.Series("delisted", delisted)) if delisted.any() else frame

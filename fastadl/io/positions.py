@@ -75,6 +75,9 @@ class _Reader:
             lambda symbol: f"name one of the instruments, such as {given.near(symbol)}",
         )
         self._cut()
+        settled = given.delisted[self.instrument] if given.delisted.any() else None
+        self.table.refuse(settled, "symbol", "it is delisted (rule R107): leave the row out")
+        self._cut()
         if len(given.currencies) > 1:
             holds = self._of_account(self.accounts.currency)
             foreign = ~self.reserved & (holds != given.currency[self.instrument])

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from fastadl.errors import InputError
-from fastadl.schema import SUM_BOUND, TABLES, BoolArray, Int64Array, IntArray
+from fastadl.schema import INPUTS, SUM_BOUND, BoolArray, Int64Array, IntArray
 
 __all__ = ["Table", "is_text"]
 
@@ -27,7 +27,7 @@ class Table:
     Parameters
     ----------
     name : str
-        A key of `TABLES`.
+        A key of `INPUTS`.
     data : DataFrame, LazyFrame, Arrow table, or mapping of arrays, lists and Series
 
     Attributes
@@ -52,7 +52,7 @@ class Table:
         return tuple(self._columns)
 
     def _check_names(self) -> None:
-        known = TABLES[self.name]
+        known = INPUTS[self.name]
         names = [column.name for column in known]
         for name in self._columns:
             if name not in names:
@@ -124,6 +124,10 @@ class Table:
 
     # ------------------------------------------------------------------ columns
 
+    def column(self, name: str) -> Any:
+        """A column as it was given."""
+        return self._columns[name]
+
     def cell(self, column: str, row: int) -> Any:
         """The value as it was given."""
         value = self._columns[column][row]
@@ -155,11 +159,16 @@ class Table:
         self.refuse((series == "").fill_null(False).to_numpy(), column, "give a text that is not empty")
         return series[: self.height]
 
-    def codes(self, column: str, choices: Sequence[str], remedy: Callable[[str], str]) -> IntArray:
-        """Positions of texts among a few choices: int32; others are refused."""
-        codes = self._texts(column, nulls=False).cast(pl.Enum(choices), strict=False).to_physical()
+    def codes(
+        self, column: str, choices: Sequence[str], remedy: Callable[[str], str], *, nulls: bool = False
+    ) -> IntArray:
+        """Positions of texts among a few choices: int32, −1 for null; others are refused."""
+        texts = self._texts(column, nulls)
+        codes = texts.cast(pl.Enum(choices), strict=False).to_physical()
         found = codes.cast(pl.Int32).fill_null(-1).to_numpy()
-        self.refuse(found < 0, column, lambda row: remedy(self.cell(column, row)))
+        self.refuse(
+            (found < 0) & texts.is_not_null().to_numpy(), column, lambda row: remedy(self.cell(column, row))
+        )
         return found[: self.height]
 
     def _texts(self, column: str, nulls: bool) -> pl.Series:
@@ -188,6 +197,17 @@ class Table:
         if whole.null_count():
             self.refuse(whole.is_null().to_numpy(), column, f"give {_WITHIN}")
         return whole[: self.height].to_numpy()
+
+    def flags(self, column: str) -> BoolArray:
+        """A column of true and false."""
+        series = self.series(column)
+        if series.dtype == pl.Object:
+            series = self._checked(series, lambda value: isinstance(value, bool), "true or false")
+            series = pl.Series(column, series.to_list(), pl.Boolean)
+        if series.dtype != pl.Boolean and len(series):
+            self.refuse_dtype(series, "true or false (Boolean)")
+            return np.empty(0, np.bool_)
+        return series[: self.height].cast(pl.Boolean).to_numpy()
 
     def _checked(self, series: pl.Series, fits: Callable[[Any], bool], wanted: str) -> pl.Series:
         bad = [value is not None and not fits(value) for value in series.to_list()]

@@ -4,9 +4,17 @@ Two uses: the engine asks here about the few rows that 62-bit integers or pairs 
 the tests hold every kernel against its twin here.
 """
 
-from fastadl.reference.account import equity, exposure, gross, maintenance_margin, profit, row_value
+from fastadl.reference.account import (
+    equity,
+    exposure,
+    gross,
+    maintenance_margin,
+    profit,
+    row_value,
+)
 from fastadl.reference.allocate import largest_remainder, threshold_shares
 from fastadl.reference.bankruptcy import bankruptcy_values
+from fastadl.reference.collateral import collateral
 from fastadl.reference.fill import fill
 from fastadl.reference.fund import fitting_lots
 from fastadl.reference.guard import allowed
@@ -17,6 +25,7 @@ __all__ = [
     "allowed",
     "at_level",
     "bankruptcy_values",
+    "collateral",
     "equity",
     "exposure",
     "fill",

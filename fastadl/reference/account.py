@@ -21,6 +21,7 @@ __all__ = [
     "evaluate",
     "exposure",
     "gross",
+    "initial_margin",
     "maintenance_margin",
     "profit",
     "row_margin",
@@ -87,6 +88,17 @@ def maintenance_margin(
     """Maintenance margin of an account (rules R3, R4)."""
     held = open_rows(rows, slot)
     return sum((row_margin(row.lots, row.instrument, units, instruments) for row in held), Fraction(0))
+
+
+def initial_margin(rows: Rows, slot: int, units: Sequence[Fraction], instruments: Instruments) -> Fraction:
+    """Initial margin of an account: what its rows ask for, each by its own notional."""
+    return sum(
+        (
+            instruments[row.instrument].initial_margin(abs(row_value(row.lots, row.instrument, units)))
+            for row in open_rows(rows, slot)
+        ),
+        Fraction(0),
+    )
 
 
 def safe(rows: Rows, slot: int, units: Sequence[Fraction], instruments: Instruments) -> bool:

@@ -72,6 +72,7 @@ class Holdings:
     @classmethod
     def of(cls, book: Book) -> Holdings:
         """The holdings of a book of one currency."""
+        book = book.compact()
         rows, unit = book.rows, unit_values(book.instruments)
         atoms = 10.0 ** book.instruments.decimals[0]
         accounts = len(rows.account)

@@ -12,12 +12,17 @@ from hypothesis.strategies import SearchStrategy
 
 
 def assert_equal(ours: Any, theirs: Any) -> None:
-    """Equal numbers, arrays and tuples of them."""
-    if isinstance(theirs, (tuple, dict)):
+    """Equal numbers, arrays of one shape, and tuples and dicts of them."""
+    if isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys()
+        for key, right in theirs.items():
+            assert_equal(ours[key], right)
+    elif isinstance(theirs, tuple):
         assert len(ours) == len(theirs)
         for left, right in zip(ours, theirs, strict=True):
             assert_equal(left, right)
     elif isinstance(theirs, (list, np.ndarray)):
+        assert np.shape(ours) == np.shape(theirs)
         np.testing.assert_array_equal(ours, theirs)
     else:
         assert ours == theirs

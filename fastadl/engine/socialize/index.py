@@ -9,7 +9,7 @@ import numpy as np
 from fastadl import reference
 from fastadl.engine.bankruptcy import Bankruptcies
 from fastadl.engine.socialize.charged import Charged
-from fastadl.engine.state import State
+from fastadl.engine.state import State, places, sums
 from fastadl.kernels.socialize import NANO, index_charges, share_by_owner
 from fastadl.policy import index_delta
 from fastadl.schema import Float64Array, Int64Array
@@ -68,7 +68,8 @@ def charge_holders(state: State, owed: Int64Array, opposite: bool, currency: int
         groups[holders] = groups.get(holders, 0) + int(owed[leg])
     total = sum(groups.values())
     exact = [Fraction(budget * part, total) for part in groups.values()]
-    lots, delta, covered = state.open_lots(), np.zeros((2, len(owed)), np.int64), 0
+    lots = state.open_lots() - _exempt_lots(state)
+    delta, covered = np.zeros((2, len(owed)), np.int64), 0
     for payers, share in zip(groups, reference.largest_remainder(exact), strict=True):
         holding = sum(int(lots[leg]) for leg in payers)
         if holding:
@@ -76,5 +77,12 @@ def charge_holders(state: State, owed: Int64Array, opposite: bool, currency: int
             delta[:, payers] = np.array(divmod(index_delta(share, holding, NANO), NANO))[:, None]
     charge = np.zeros(len(state.book.rows.cash), np.int64)
     index_charges(state.book.rows, delta, state.blocks, charge)
+    charge[state.book.slot[state.exempt]] = 0
     slot = np.flatnonzero(charge)
     return Charged(slot, charge[slot], covered)
+
+
+def _exempt_lots(state: State) -> Int64Array:
+    """Lots of those who are not charged (rule R106): int64 (legs)."""
+    rows, row = state.book.rows, places(state.book, state.book.slot[state.exempt])
+    return sums(rows.leg[row], np.abs(rows.lots[row]).astype(np.int64), 2 * len(state.instruments))

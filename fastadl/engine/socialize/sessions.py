@@ -32,6 +32,15 @@ class Session:
     opening: Int64Array
     ended: Int64Array | None
 
+    def carried(self, account: IntArray, atoms: Int64Array) -> Session:
+        """As if what came to accounts, or went, had been theirs from the beginning, or never."""
+        opening = self.opening.copy()
+        ended = None if self.ended is None else self.ended.copy()
+        for column in (opening, ended):
+            if column is not None:
+                np.add.at(column, account, atoms)
+        return replace(self, opening=opening, ended=ended)
+
 
 def begin_session(state: State, policy: AdlPolicy, time: int) -> None:
     """Remember every account's equity if a tick, just marked, is the first of its session (rule R95)."""

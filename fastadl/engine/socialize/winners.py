@@ -23,6 +23,8 @@ _MOST = 1 << 61
 class Standing:
     """What accounts have, just before anybody is charged; bankrupt ones have no rows and no equity left.
 
+    Those who are exempt (rule R106) stand as if they had nothing.
+
     Attributes
     ----------
     account : int32 (slots)
@@ -44,8 +46,10 @@ class Standing:
         """How everybody stands."""
         rows, book = state.book.rows, state.book
         profit = state.profit_floor(np.arange(len(rows.cash)))
-        account = rows.account
-        return cls(account, book.currency[account], book.rank[account], profit, rows.cash + profit)
+        account, equity = rows.account, rows.cash + profit
+        exempt = book.slot[state.exempt]
+        profit[exempt] = equity[exempt] = 0
+        return cls(account, book.currency[account], book.rank[account], profit, equity)
 
     def backing(self, currency: int) -> int:
         """Σ min(w, ⌊equity⌋) over the payers of rule R51."""
