@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastadl.contracts import Instrument as Instrument
     from fastadl.contracts import Instruments as Instruments
     from fastadl.engine import Engine as Engine
+    from fastadl.engine import Marked as Marked
     from fastadl.engine import Report as Report
     from fastadl.engine import Standings as Standings
     from fastadl.errors import BoundsError as BoundsError
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
     from fastadl.errors import FastadlError as FastadlError
     from fastadl.errors import ForkError as ForkError
     from fastadl.errors import InputError as InputError
+    from fastadl.errors import JournalError as JournalError
     from fastadl.errors import MemoryLimitError as MemoryLimitError
     from fastadl.errors import PolicyError as PolicyError
     from fastadl.errors import StageError as StageError
     from fastadl.errors import UnwrittenError as UnwrittenError
     from fastadl.kernels.scores import Candidate as Candidate
+    from fastadl.live import LiveEngine as LiveEngine
+    from fastadl.live import Replayed as Replayed
+    from fastadl.live import replay as replay
     from fastadl.policy import AdlPolicy as AdlPolicy
     from fastadl.policy import Fund as Fund
     from fastadl.policy import Liquidity as Liquidity
@@ -57,10 +62,14 @@ _HOME = {
     "InputError": "errors",
     "Instrument": "contracts",
     "Instruments": "contracts",
+    "JournalError": "errors",
     "Liquidity": "policy",
+    "LiveEngine": "live",
+    "Marked": "engine",
     "MemoryLimitError": "errors",
     "OwnScore": "policy",
     "PolicyError": "errors",
+    "Replayed": "live",
     "Report": "engine",
     "Scenario": "scenario",
     "SideIndex": "policy",
@@ -71,6 +80,7 @@ _HOME = {
     "add_preset": "policy",
     "metrics": "metrics",
     "published": "published",
+    "replay": "live",
     "score": "policy",
     "synth": "synth",
     "testing": "testing",

@@ -1,4 +1,4 @@
-"""The command line: ``fastadl run | stress | synth | policies | reproduce | bench | warmup | docs``."""
+"""The command line: ``fastadl run``, ``stress``, ``replay``, and what the list of commands below has more."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastadl import __version__
 from fastadl.cli.docs import docs
 from fastadl.cli.machine import bench, warmup
 from fastadl.cli.policies import policies, reproduce
+from fastadl.cli.replay import replay
 from fastadl.cli.run import run
 from fastadl.cli.stress import stress
 from fastadl.cli.synth import synth
@@ -24,7 +25,7 @@ app = App(
     version_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-for _command in (run, stress, synth, policies, reproduce, bench, warmup, docs):
+for _command in (run, stress, replay, synth, policies, reproduce, bench, warmup, docs):
     app.command(_command)
 
 
