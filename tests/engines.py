@@ -45,6 +45,7 @@ def state_of(engine: Engine) -> dict[str, bytes | str]:
     frames = (*engine.book.to_frames(), engine.reserves())
     return {
         **{name: ipc(frame) for name, frame in zip(names, frames, strict=True)},
+        "orders": ipc(engine._state.orders.frame()),
         "marks": engine.marks.tobytes(),
         "checks": repr(engine.check()),
         "ticks": repr(engine),

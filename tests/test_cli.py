@@ -442,7 +442,7 @@ def test_docs_shows_one_part(fastadl_command: Any, name: str, first: str, last: 
     assert " ".join(out.split()).endswith(last)
 
 
-@pytest.mark.parametrize("name", ["R2x", "r999", "10", "W7", "R", ".*", ""])
+@pytest.mark.parametrize("name", ["R2x", "r999", "99", "W7", "R", ".*", ""])
 def test_docs_refuses_what_is_not_there(fastadl_command: Any, name: str) -> None:
     assert fastadl_command("docs", name).refused(name, "R27")
 

@@ -11,7 +11,7 @@ import pytest
 
 from engines import book, cash, lots, state_of
 from fastadl import Engine, InputError, Liquidity, synth
-from fastadl.engine import facade
+from fastadl.engine import stages
 from fastadl.engine.results import Tick
 from fastadl.policy import AnyOrderBook, Partial
 
@@ -248,7 +248,7 @@ def test_a_tick_that_fails_leaves_no_cooldown(monkeypatch: pytest.MonkeyPatch) -
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(facade, "spread", fail)
+        patched.setattr(stages, "spread", fail)
         with pytest.raises(KeyboardInterrupt):
             one.tick({"X": 98, "Y": 100}, time=5)
     assert state_of(one) == before
@@ -277,10 +277,9 @@ def test_surplus_that_was_taken_is_given_back_where_the_stage_fails(monkeypatch:
 
 
 def test_without_partial_close_outs_nothing_is_remembered() -> None:
-    for options in ({}, {"slice": "0.2"}):
-        one = engine(**options)
-        closed(one, 98)
-        assert one._state.sliced is None
+    one = engine()
+    closed(one, 98)
+    assert one._state.sliced is None
 
 
 # ---------------------------------------------------------------------- lots by leg

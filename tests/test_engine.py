@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from fractions import Fraction
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -391,11 +392,46 @@ def settled(positions, money, executions, **accounts):
     return one
 
 
+def test_fund_and_market_take_turns_in_the_order_given():
+    """Each nets its own, and what ann releases at each step is cut off in the order of the steps."""
+    given = {
+        "account": ["ann"] * 3 + ["bob"], "symbol": ["X"] * 4, "side": ["long"] * 3 + ["short"],
+        "lots": [4, 3, 2, 4], "price": ["79.5", "79", "78.25", "81"],
+        "counterparty": ["market", "fund", None, "fund"],
+    }  # fmt: skip
+    one = settled(POSITIONS.replace("10 100", "10 100.007"), CASH, given)
+    held = {row[0]: row[2:] for row in one.book.to_frames()[2].rows()}
+    assert held["market"] == (6, 4 * 7950 + 2 * 7825)
+    assert held["fund"] == (-1, -8100)
+    assert one.reserves()["cash"].to_list() == [3 * (8100 - 7900), 0]
+
+
 def test_a_counterparty_without_the_row_gets_one():
     one = settled(f"{POSITIONS}\ndee Y 1 50", {**CASH, "dee": "400"}, executed(counterparty=["dee"]))
     assert (lots(one)["dee", "X"], lots(one)["dee", "Y"]) == (4, 1)
     assert ("dee", "X", 4, 31800) in one.book.to_frames()[2].rows()
     assert cash(one)["dee"] == 40000
+
+
+def test_accounts_are_named_by_id_or_by_code():
+    named = engine(POSITIONS, CASH), engine(POSITIONS, CASH)
+    parties: tuple[list[Any], list[Any]] = ["ann", "bob", "cy"], [0, 1, 2]
+    for one, (ann, bob, cy) in zip(named, parties, strict=True):
+        one.tick({"X": "100"})
+        one.deleverage_account(cy, "X", lots=1, counterparties=[ann])
+        one.mark({"X": "79.5"})
+        one.settle(executed(account=[ann], counterparty=[bob]))
+    assert state_of(named[0]) == state_of(named[1])
+    for bad in (-1, 3, True, 2**70, 1.0, "nobody", "\ud800", None):
+        for call in (
+            lambda one, bad=bad: one.settle(executed(account=[bad])),
+            lambda one, bad=bad: one.deleverage_account(bad, "X"),
+            lambda one, bad=bad: one.deleverage_account("ann", "X", counterparties=["bob", bad]),
+            lambda one, bad=bad: one.free_collateral(bad),
+        ):
+            with pytest.raises(InputError, match=r"name an account of the book|give a list"):
+                call(named[0])
+    assert state_of(named[0]) == state_of(named[1])
 
 
 def test_a_counterparty_first_closes_its_opposite_row():
@@ -643,8 +679,8 @@ def test_an_interrupted_call_leaves_nothing_behind_and_can_be_made_again(module,
     undisturbed = one.copy()
     real, interruptions = getattr(module, name), []
 
-    def interrupted(*arguments):
-        found = real(*arguments)
+    def interrupted(*arguments, **named):
+        found = real(*arguments, **named)
         if not interruptions:
             interruptions.append(name)
             raise KeyboardInterrupt

@@ -415,6 +415,14 @@ def test_muldiv_beside_a_whole_quotient(quotient: int, z: int, rest: int, bits: 
         assert muldiv(np.int64(x), np.int64(y), np.int64(z)) == divmod(x * y, z)
 
 
+def test_one_text_is_found_as_many_are():
+    index = Index(pl.Series(["a", "b", "ß"]), {"later": 3})
+    asked = ["ß", "a", "c", "later", "", "b"]
+    assert (
+        [index.one(text) for text in asked] == index.find(pl.Series(asked)).tolist() == [2, 0, -1, 3, -1, 1]
+    )
+
+
 def test_an_index_survives_equal_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two ids of one hash are told apart by another seed."""
     entered = lookup.index

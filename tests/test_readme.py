@@ -18,6 +18,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.jit
 def test_every_python_snippet_runs(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     try:
@@ -26,6 +27,7 @@ def test_every_python_snippet_runs(capsys: pytest.CaptureFixture[str]) -> None:
     finally:
         named.pop("example_2026", None)
     assert "bob" in capsys.readouterr().out
+    assert len(names["orders"]) > len(names["filled"]) > 0
 
 
 def test_the_checks_run_the_commands_a_reader_runs() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from engines import book, cash, lots, state_of
 from fastadl import Engine, Fund, InputError, PolicyError, Report, Scenario
-from fastadl.engine import facade
+from fastadl.engine import stages
 from fastadl.testing import check_invariants
 
 
@@ -306,7 +306,7 @@ def test_what_the_fund_realised_is_profit_too(monkeypatch):
         fund="100",
     )  # fmt: skip
     with monkeypatch.context() as broken:
-        broken.setattr(facade, "spread", lambda *_: 1 / 0)
+        broken.setattr(stages, "spread", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             engine.tick({"A": 1})
     assert engine._state.reserve_realized.tolist() == [[0], [0]]
