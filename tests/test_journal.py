@@ -400,9 +400,16 @@ def test_when_to_force_is_a_number(options: Any) -> None:
         Fsync(**options)
 
 
-def test_the_first_time_is_refused_for_what_it_is(tmp_path: Path) -> None:
-    with (
-        Journal.create(tmp_path / "j") as journal,
-        pytest.raises(JournalError, match="give nanoseconds since"),
-    ):
-        journal.append("kind", {}, time=True)
+@pytest.mark.parametrize("moment", [True, -1, -(2**63)])
+def test_the_first_time_is_refused_for_what_it_is(moment: Any, tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "j") as journal:
+        with pytest.raises(JournalError, match="give nanoseconds since"):
+            journal.append("kind", {}, time=moment)
+        assert journal.append("kind", {}, time=0) == 1
+
+
+def test_a_clock_before_1970_tells_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: -5)
+    with Journal.create(tmp_path / "j") as journal:
+        journal.append("kind", {})
+        assert journal.time == 0

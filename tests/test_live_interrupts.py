@@ -14,8 +14,8 @@ import fastadl as fa
 from fastadl.engine.live import face, fills
 from fastadl.errors import JournalError
 from fastadl.journal import NEVER
-from fastadl.live import engine as recording
-from fastadl.live.entries import difference
+from fastadl.recording import engine as recording
+from fastadl.recording.entries import difference
 from live_calls import made, state
 from test_live import batch
 

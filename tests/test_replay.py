@@ -17,7 +17,7 @@ import fastadl as fa
 from fastadl.cli import main
 from fastadl.errors import InputError, JournalError
 from fastadl.journal import Journal, read, whole_snapshots
-from fastadl.live.entries import difference
+from fastadl.recording.entries import difference
 from faulty import Faulty
 from journals import boundaries, contents, flip, segments
 from live_calls import made, perform, state

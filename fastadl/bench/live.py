@@ -16,7 +16,7 @@ from fastadl import Engine
 from fastadl.bench.loads import Load, Loads
 from fastadl.bench.registry import Group, Work
 from fastadl.journal import NEVER
-from fastadl.live import LiveEngine
+from fastadl.recording import LiveEngine
 from fastadl.schema import Float64Array
 
 __all__ = ["LIVE"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastadl import io
 from fastadl.cli.terminal import Flag, Several, console, print_json
 
 __all__ = ["bench", "warmup"]
@@ -31,6 +30,7 @@ def bench(
     from fastadl.bench import reserve
 
     reserve()
+    from fastadl import io
     from fastadl.bench.run import Bench
     from fastadl.report import bench as report
     from fastadl.report.bench_page import page

@@ -35,7 +35,7 @@ def replay(
     json
         Print one JSON object instead of tables.
     """
-    from fastadl.live import replay as do_again
+    from fastadl.recording import replay as do_again
     from fastadl.report.replay import show, watching
 
     with watching(console(stderr=True)) as progress:

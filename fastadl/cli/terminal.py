@@ -12,7 +12,6 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
-from fastadl import io
 from fastadl.errors import InputError
 
 __all__ = ["Flag", "Several", "check_page", "console", "print_json", "tell"]
@@ -45,6 +44,8 @@ def print_json(result: dict[str, Any]) -> None:
 
 def check_page(file: str) -> None:
     """Refuse now a page that could not be drawn, or written, when a long run is over."""
+    from fastadl import io
+
     for package in ("altair", "vl_convert"):
         if find_spec(package) is None:
             raise InputError(("html",), file, f'pip install "fastadl[lab]" brings {package}, which draws it')

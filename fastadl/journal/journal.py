@@ -179,13 +179,12 @@ class Journal:
             end = self._writer.end if self._group is None else self._grouped
             if sequence is not None and sequence != end.sequence + 1:
                 raise self._refused(("sequence",), sequence, f"the next is {end.sequence + 1}")
+            least = max(end.time, 0)
             if time is None:
-                time = max(clock.time_ns(), end.time)
-            elif type(time) is not int or not end.time <= time < 2**63:
-                least = (
-                    f"{end.time}, the last entry's, or later" if end.sequence else "nanoseconds since 1970"
-                )
-                raise self._refused(("time",), time, f"give {least}")
+                time = max(clock.time_ns(), least)
+            elif type(time) is not int or not least <= time < 2**63:
+                since = f"{least}, the last entry's, or later" if end.sequence else "nanoseconds since 1970"
+                raise self._refused(("time",), time, f"give {since}")
             data, end = seal(end, time, body)
             if self._group is None:
                 self._writer.write(data, end)

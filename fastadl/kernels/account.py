@@ -117,7 +117,7 @@ def row_value(lots, instrument, exact):
 
 @kernel
 def split_floor(x):
-    """Whole part (int64) and fraction of a pair of float64."""
+    """Whole part (int64) and fraction of a pair of float64; 1.0 where that is nearest to it."""
     down = np.floor(x[0])
     rest = (x[0] - down) + x[1]
     more = np.floor(rest)

@@ -212,7 +212,7 @@ def trade(trades, slot, listing, unit, most, ceiling, margins, rows, guard, spar
             continue
         if i + _AHEAD < n:
             prefetch(slot, trades.account[i + _AHEAD])
-        if i + _AHEAD // 2 < n:
+        if i + _AHEAD // 2 < n and trades.account[i + _AHEAD // 2] >= 0:
             _fetch(slot[trades.account[i + _AHEAD // 2]], rows, guard)
         reason = _trade_one(trades, i, slot, listing, unit, most, rows, guard, spare, log)
         if reason == NO_SLOT:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from fastadl.live import Replayed
+from fastadl.recording import Replayed
 from fastadl.report.terminal import NOTHING, Number, checks, money, table
 
 __all__ = ["show", "watching"]

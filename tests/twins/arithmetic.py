@@ -79,7 +79,7 @@ def near_floor(kernel: Any, twin: Any, parts: tuple[float, float]) -> None:
     down, fraction = kernel(parts)
     number = Fraction(parts[0]) + Fraction(parts[1])
     wanted, rest = twin(number)
-    assert 0.0 <= fraction < 1.0
+    assert 0.0 <= fraction <= 1.0
     assert abs(down + Fraction(fraction) - number) < Fraction(1, 10**12)
     assert down == wanted or min(rest, 1 - rest) < Fraction(1, 10**12)
 

@@ -14,9 +14,9 @@ from fastadl.engine import Engine
 from fastadl.engine.results import Report
 from fastadl.errors import FastadlError, InputError, JournalError
 from fastadl.journal import Entry, Lost, Snapshot, read, verify, whole_snapshots
-from fastadl.live.engine import contents_of, do, engine_of
-from fastadl.live.entries import difference, outcome
 from fastadl.policy import AdlPolicy
+from fastadl.recording.engine import contents_of, do, engine_of
+from fastadl.recording.entries import difference, outcome
 
 __all__ = ["Course", "Difference", "Replayed", "replay"]
 

@@ -18,9 +18,9 @@ from fastadl.engine import Engine
 from fastadl.engine.saving import resume, saved, saved_book
 from fastadl.errors import FastadlError, InputError, JournalError, StageError
 from fastadl.journal import ALWAYS, Disk, Entry, Fsync, Journal, Lost, Snapshot
-from fastadl.live.entries import arguments, difference, inputs, outcome, settled
-from fastadl.live.settings import funds_of, liquidity_of, policy_of, settings_of
 from fastadl.policy import AdlPolicy, Liquidity
+from fastadl.recording.entries import arguments, difference, inputs, outcome, settled
+from fastadl.recording.settings import funds_of, liquidity_of, policy_of, settings_of
 
 __all__ = ["RECORDED", "LiveEngine", "again", "contents_of", "do", "engine_of"]
 
@@ -288,7 +288,7 @@ class LiveEngine(Engine):
             given = arguments(noted)
             self._broken = f"{kind}, after entry {last}, was interrupted: engine and journal may differ"
             try:
-                with self._whole():
+                with self._together():
                     result = call(self, **given)
                     payload = {**noted, **outcome(result)}
                     journal.append(kind, payload, **stamp)

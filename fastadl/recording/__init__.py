@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastadl.live.engine import LiveEngine
-from fastadl.live.replaying import Replayed, replay
+from fastadl.recording.engine import LiveEngine
+from fastadl.recording.replaying import Replayed, replay
 
 __all__ = ["LiveEngine", "Replayed", "replay"]
