@@ -11,6 +11,13 @@ settings.register_profile("fastadl", deadline=None)  # machines are shared: no t
 settings.load_profile("fastadl")
 
 EXAMPLES = Path(__file__).parent / "conformance" / "examples"
+#: Files that take long, in the order they are begun: what is begun last is what the run waits for.
+LONG = (
+    "test_wide_ids", "test_cli", "test_ray", "test_cli_warmup", "test_kernels", "test_bad_input", "test_page",
+    "test_live_crashes", "test_live_engine", "test_against_model", "test_live_stateful", "test_stateful",
+    "test_model", "test_determinism", "test_sweep_folder", "test_sweep_report", "test_replay",
+    "test_cli_sweep",
+)  # fmt: skip
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -22,6 +29,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     if "soak" in config.getoption("markexpr"):
         return
     for item in items:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from math import ceil, floor
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -551,58 +551,3 @@ def test_a_deposit_is_no_win_of_the_session() -> None:
     engine._state.session = replace(session, ended=opening)
     engine.deposit({"account": ["a001"], "amount": ["5"]})
     assert (engine._state.session.ended - opening).tolist()[:3] == [0, 5_000_000, 0]
-
-
-# ---------------------------------------------------------------------- funding
-
-
-def test_funding_is_paid_on_notional_and_what_rounding_leaves_is_the_funds() -> None:
-    engine = fa.Engine(market(), fund="10")
-    engine.mark(dict.fromkeys(engine.symbols, "10.12345"))
-    rates = {"S0": Fraction("0.000123"), "S1": Fraction("-0.0007"), "S4": Fraction(0)}
-    _, accounts, positions = engine.book.columns()
-    owed = [0] * len(accounts.cash)
-    for a, i, q in zip(positions.account, positions.instrument, positions.lots.tolist(), strict=True):
-        unit = abs(engine.book.instruments[i].unit_value(Fraction("10.12345")))
-        owed[a] += ceil(q * unit * rates.get(f"S{i}", 0))
-    cash, fund = engine.book.cash, engine._state.reserve_cash.copy()
-    left = engine.pay_funding({symbol: plain(rate) for symbol, rate in rates.items()}).residue
-    assert (cash - engine.book.cash).tolist() == owed
-    assert left.tolist() == [sum(owed)]
-    assert left[0] > 0
-    assert (engine._state.reserve_cash - fund)[:, 0].tolist() == [sum(owed), 0]
-    assert engine.check().ok
-    engine.mark(engine.marks)
-    check_layout(engine)
-
-
-def test_fund_and_market_account_pay_funding_too() -> None:
-    table, accounts, positions = market().to_frames()
-    owners = {"a000": "fund", "a001": "market"}
-    rows = positions.filter(pl.col("account").is_in(["a000", "a001"])).unique(["account", "symbol"])
-    kept = positions.join(rows, on=positions.columns, how="anti")
-    rows = rows.with_columns(account=pl.col("account").replace(owners))
-    engine = fa.Engine(fa.Book.from_frames(table, accounts, pl.concat([kept, rows])), fund="1000")
-    engine.mark(dict.fromkeys(engine.symbols, "10.12345"))
-    before = engine._state.reserve_cash[:, 0].copy()
-    left = engine.pay_funding(dict.fromkeys(engine.symbols, "0.001")).residue
-    for who, name in enumerate(["fund", "market"]):
-        owed = 0
-        for row in rows.filter(account=name).iter_rows(named=True):
-            item = engine.book.instruments[engine.symbols.index(row["symbol"])]
-            owed += ceil(row["lots"] * abs(item.unit_value(Fraction("10.12345"))) / 1000)
-        assert owed
-        before[who] -= owed
-    before[0] += left[0]
-    assert engine._state.reserve_cash[:, 0].tolist() == before.tolist()
-    assert left[0] > 0
-    assert engine.check().ok
-
-
-@pytest.mark.parametrize("rates", [{"S9": "0.1"}, {"S0": "x"}, {"S0": "1.5"}, "0.1"])
-def test_bad_rates_are_refused(rates: Any) -> None:
-    engine = fa.Engine(market())
-    cash = engine.book.cash
-    with pytest.raises(fa.InputError):
-        engine.pay_funding(rates)
-    assert np.array_equal(cash, engine.book.cash)

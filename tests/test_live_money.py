@@ -14,7 +14,6 @@ import fastadl as fa
 from fastadl.engine.live.collateral import affordable, free_collateral
 from fastadl.reference.account import equity, initial_margin
 from fastadl.reference.collateral import collateral
-from fastadl.schema import ROW_BOUND
 from test_live import Ledger, batch, check_layout, levered, market
 
 TIERS = [
@@ -384,75 +383,6 @@ def test_withdrawals_of_one_account_add_up_whatever_is_between_them() -> None:
     with pytest.raises(fa.InputError, match=f" {5} atoms are free") as caught:
         engine.withdraw({"account": np.array([a, b, a, b]), "amount_atoms": [free[0] - 5, free[1], 6, 1]})
     assert caught.value.path == ("transfers", 2, "amount")
-
-
-# ---------------------------------------------------------------------- funding
-
-
-def test_funding_says_what_was_paid_received_and_left() -> None:
-    engine = fa.Engine(market(), fund="10")
-    engine.mark(dict.fromkeys(engine.symbols, "10.12345"))
-    before = engine.book.cash
-    moved = engine.pay_funding({"S0": "0.000123", "S1": "-0.0007"})
-    change = engine.book.cash - before
-    assert moved.residue.tolist() == (moved.paid - moved.received).tolist()
-    assert moved.residue.tolist() == [-int(change.sum())]
-    assert moved.paid[0] >= -int(np.minimum(change, 0).sum()) > 0
-    assert moved.received[0] > 0
-
-
-def test_funding_past_the_bound_changes_nothing() -> None:
-    engine = fa.Engine(market())
-    engine.deposit({"account": np.array([0]), "amount_atoms": [ROW_BOUND - int(engine.book.cash[0])]})
-    engine.mark(engine.marks)
-    _, _, rows = engine.book.columns()
-    at = int(np.flatnonzero(rows.account == 0)[0])
-    rate = "-1" if rows.lots[at] > 0 else "1"
-    ledger = Ledger(engine.book)
-    with pytest.raises(fa.BoundsError):
-        engine.pay_funding({engine.symbols[int(rows.instrument[at])]: rate})
-    ledger.same(engine.book)
-    assert engine.check().ok
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_an_account_past_the_bound_can_still_come_back_and_go_no_further(sign: int) -> None:
-    """ADL pays what it must: cash may be past 2^53 (rule R1), and what lowers it is not refused."""
-
-    def past() -> fa.Engine:
-        engine = desk()
-        engine.tick({"X": "10", "Y": "10", "E": "10"})
-        engine._state.book.rows.cash[engine._state.book.slot[0]] = sign * (ROW_BOUND + 10**9)
-        engine._totals = engine._state.totals()
-        return engine
-
-    def fill(engine: fa.Engine, lots: int, price: str, fee: int) -> None:
-        both = {"account": ["ann", "bob"], "symbol": ["X"] * 2, "lots": [lots, -lots]}
-        engine.apply_fills(
-            both | {"price": [price] * 2, "fee_atoms": [fee, max(0, -fee)], "side": ["long", None]}
-        )
-
-    engine = past()
-    fill(engine, -1, "9" if sign > 0 else "10", 5 * sign if sign > 0 else -(10**7))
-    assert abs(int(engine.book.cash[0])) < ROW_BOUND + 10**9
-    with pytest.raises(fa.BoundsError, match="2\\^53"):
-        fill(engine, -1, "11" if sign > 0 else "8", 0)
-    paid = {"account": ["ann"], "amount_atoms": [7]}
-    back, further = (engine.withdraw, engine.deposit) if sign > 0 else (engine.deposit, engine.withdraw)
-    before = int(engine.book.cash[0])
-    back(paid)
-    assert int(engine.book.cash[0]) == before - sign * 7
-    with pytest.raises(fa.InputError):
-        further(paid)
-    if sign > 0:
-        engine.transfer({"source": ["ann"], "target": ["ann:Y"], "amount_atoms": [7]})
-        with pytest.raises(fa.BoundsError):
-            engine.transfer({"source": ["ann:Y"], "target": ["ann"], "amount_atoms": [1]})
-    down, up = ("1", "100") if sign > 0 else ("100", "1")
-    with pytest.raises(fa.BoundsError, match="ann"):
-        past().settle_instrument("X", up)
-    assert len(past().settle_instrument("X", down))
-    assert engine.check().ok
 
 
 # ---------------------------------------------------------------------- readers

@@ -557,7 +557,7 @@ def test_what_fails_leaves_orders_as_they_were() -> None:
         before = state_of(one)
 
         def work() -> None:
-            with one._whole():
+            with one._together():
                 call()
                 raise KeyboardInterrupt
 

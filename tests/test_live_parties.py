@@ -50,6 +50,15 @@ def test_the_fund_sells_what_it_took_over() -> None:
     assert one.check().ok
 
 
+def test_the_market_may_trade_with_the_only_account_there_is() -> None:
+    """Its code, -2, is no place in any column: with compiled kernels nothing would tell."""
+    one = Engine(book("", cash={"ann": "9000"}), fund="1000")
+    one.mark({"X": 100})
+    first, last = ("ann", 1, 100), ("market", -1, 100)
+    one.apply_fills(fills(*[first] * 20, ("market", -20, 100), first, last))
+    assert lots(one) == {("ann", "X"): 21, ("market", "X"): -21}
+
+
 def test_names_and_codes_of_the_reserves_say_the_same() -> None:
     named, coded = engine(), engine()
     assert named.codes(accounts=["market", "bob", "fund"]).tolist() == [-2, 1, -1]
@@ -121,7 +130,7 @@ def test_an_undone_call_puts_the_reserves_back(who: str) -> None:
     before = state_of(one), reserve(one, 0), reserve(one, 1)
 
     def work() -> None:
-        with one._whole():
+        with one._together():
             rows = (who, -40, 93), ("cat", 40, 93), ("bob", -40, 93), (who, 40, 93)
             one.apply_fills(fills(*rows, fee=["1"] * 4))
             raise KeyboardInterrupt
@@ -268,7 +277,7 @@ def test_batches_are_taken_back_whatever_moved(seed: int) -> None:
     }
 
     def work() -> None:
-        with one._whole():
+        with one._together():
             one.apply_fills(columns)
             assert len(lots(one)) < len(held) / 2
             raise KeyboardInterrupt

@@ -107,7 +107,7 @@ def test_a_block_that_is_kept_or_undone_is_for_one_call() -> None:
     )
 
     def both(first: Callable[[], object], second: Callable[[], object]) -> None:
-        with engine._whole():
+        with engine._together():
             first()
             second()
 
@@ -116,7 +116,7 @@ def test_a_block_that_is_kept_or_undone_is_for_one_call() -> None:
             with pytest.raises(RuntimeError, match="one call that changes accounts per block"):
                 both(first, second)
             assert state_of(engine) == before
-    with engine._whole():
+    with engine._together():
         engine.deposit(paid)
     engine.withdraw(paid)
     assert engine.check().ok

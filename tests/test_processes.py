@@ -114,7 +114,7 @@ def run(program: str, *arguments: str, folder: Any = None, **settings: str) -> s
         (folder / "program.py").write_text(WORK + program)
         command = [sys.executable, str(folder / "program.py"), *arguments]
     done = subprocess.run(
-        command, env=os.environ | settings, capture_output=True, text=True, check=False, timeout=120
+        command, env=os.environ | settings, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, (done.returncode, done.stderr)
     return done.stdout.strip()

@@ -58,19 +58,19 @@ def cluster(folder: Path) -> Iterator[str]:
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(command + options, stdout=quiet, stderr=quiet, start_new_session=True)
         try:
-            waited(noted.exists, 60)
+            waited(noted.exists)
             patch.setenv("TMPDIR", os.fspath(place))
             yield noted.read_text("utf-8")
             assert process.poll() is None
             assert not list(place.iterdir())
         finally:
             process.terminate()
-            process.wait(60)
-            waited(lambda: not processes_of(folder), 30)
+            process.wait(120)
+            waited(lambda: not processes_of(folder))
 
 
-def waited(done: Any, seconds: float) -> None:
-    until = time.monotonic() + seconds
+def waited(done: Any) -> None:
+    until = time.monotonic() + 120
     while not done():
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -139,9 +139,9 @@ def test_as_many_as_asked_for_run_at_a_time_and_closing_ends_them(cluster: str, 
     trials = [Trial(0, seed) for seed in (105, 105, 103)]
     with closing(Ray(1, cluster).run(Scripted(tmp_path), trials)) as results:  # type: ignore[arg-type, type-var]
         assert [next(results)[0].seed for _ in range(2)] == [105, 105]
-        waited((tmp_path / "trial-103").exists, 30)
+        waited((tmp_path / "trial-103").exists)
     (worker,) = (tmp_path / "trial-103").read_text().split()
-    waited(lambda: not Path(f"/proc/{worker}").exists(), 10)
+    waited(lambda: not Path(f"/proc/{worker}").exists())
 
 
 def test_a_defect_in_a_worker_is_told_in_one_line(cluster: str, tmp_path: Path) -> None:
@@ -207,9 +207,9 @@ print(result.finished, 0 < len(result.runs) < 100_000)
         text=True,
         start_new_session=True,
     )
-    waited(lambda: list(out.glob("runs/*.parquet")), 60)
+    waited(lambda: list(out.glob("runs/*.parquet")))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    assert process.communicate(timeout=60)[0] == "False True\n"
+    assert process.communicate(timeout=120)[0] == "False True\n"
     assert process.returncode == 0
     assert not processes_of(place)
     assert not list(place.iterdir())
@@ -230,5 +230,5 @@ def test_if_the_process_that_uses_ray_is_killed_nothing_of_its_cluster_is_left(
         drivers[0].kill()
         with pytest.raises(InputError, match=r"^executor: ray: no Ray cluster to work with: it is gone$"):
             list(results)
-    waited(lambda: not processes_of(place), 30)
+    waited(lambda: not processes_of(place))
     assert not list(place.iterdir())
