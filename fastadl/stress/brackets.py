@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from fastadl.borders.ccxt.markets import TIER_FIELDS
 from fastadl.contracts import Tier
 from fastadl.errors import InputError
 from fastadl.io.instruments import read_instruments
@@ -17,11 +18,6 @@ __all__ = ["read"]
 
 #: Quote currencies of the perpetuals that are read, the first found first.
 _QUOTES = ("USDT", "USDC", "USD")
-_COLUMNS = {
-    "minNotional": "min_notional",
-    "maintenanceMarginRate": "maintenance_rate",
-    "maxLeverage": "max_leverage",
-}
 
 
 def read(file: str | os.PathLike[str], decimals: int = 6) -> dict[str, tuple[Tier, ...]]:
@@ -80,12 +76,11 @@ def _ladder(name: str, symbol: str, tiers: Any, decimals: int) -> tuple[Tier, ..
     if not isinstance(tiers, list) or not all(isinstance(tier, Mapping) for tier in tiers):
         raise InputError((symbol,), type(tiers).__name__, "give a list of tiers", name)
     table = {"symbol": [symbol], "kind": ["linear"], "contract_size": ["1"], "lot": ["1"]}
-    named = [{ours: tier[theirs] for theirs, ours in _COLUMNS.items() if theirs in tier} for tier in tiers]
+    named = [{ours: tier[theirs] for ours, theirs in TIER_FIELDS.items() if theirs in tier} for tier in tiers]
     try:
         instruments = read_instruments({**table, "tiers": [named]}, "USD", decimals)
     except InputError as error:
-        spelling = {ours: theirs for theirs, ours in _COLUMNS.items()}
-        place = (spelling.get(str(part), part) for part in error.path[3:])
+        place = (TIER_FIELDS.get(str(part), part) for part in error.path[3:])
         raise InputError((symbol, *place), error.value, error.remedy, name) from None
     ladder: tuple[Tier, ...] = instruments[0].tiers
     return ladder
