@@ -276,10 +276,34 @@ def test_the_day_goes_through_the_whole_waterfall_and_replays_equal(
     monkeypatch.setattr(example, "Exchange", Watched)
     out = day(tmp_path / "journal", capsys, *SMALL)
     events = re.findall(r"^(?: {18}|[ \d]{5} [ \d,]{9} {3})(\w+)", out, flags=re.MULTILINE)
-    assert {"mark", "withdrawn", "sent", "filled", "fund", "ADL"} == set(events)
+    assert {"mark", "withdrawn", "sent", "filled", "fund", "ADL", "alert"} == set(events)
     assert "conservation laws: kept" in out
     assert f"fastadl replay {tmp_path / 'journal'}" in out
     assert fa.replay(tmp_path / "journal").ok
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("seed", ["2", "3", "4"])
+def test_its_crash_raises_alerts_before_anybody_is_deleveraged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: str
+) -> None:
+    metrics = tmp_path / "exchange.prom"
+    out = day(tmp_path / "journal", capsys, *SMALL, "--seed", seed, "--metrics", str(metrics))
+    before, adl, _ = out.partition("ADL  ")
+    crash = before[before.index("\n   60 ") :]
+    assert adl
+    assert "critical raised: fund_coverage" in crash
+    assert "adl_volume" not in before
+    assert "\nfastadl_tick 99.0\n" in metrics.read_text("utf-8")
+
+
+def test_metrics_that_cannot_be_written_are_refused_before_the_day_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--journal", str(tmp_path / "journal"), "--metrics", str(tmp_path)]
+    assert example.main(options) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+    assert not (tmp_path / "journal").exists()
 
 
 def test_the_same_seed_is_the_same_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,8 @@
 perpetual until leverage has built up; then the index loses a third within minutes.
 
 `Exchange` is the part to read: what the engine is asked before an order is taken (`place`), what it is told
-about trades (`clear`), and what is done when a mark leaves accounts below their margin (`mark`).
+about trades (`clear`), and what is done when a mark leaves accounts below their margin (`mark`). A monitor
+watches the day: in its crash, alerts are raised before anybody is deleveraged.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import numpy as np
 import polars as pl
 
 import fastadl as fa
+from fastadl.io.files import check_file
+from fastadl.monitor import Alert
 from fastadl.schema import FUND, MARKET, Int64Array
 
 START, STEP, FUNDING = 50_000, 60, 60  # first index price; seconds a step takes; steps between fundings
@@ -117,6 +120,7 @@ class Waterfall(NamedTuple):
     withdrawn: pl.DataFrame
     sent: pl.DataFrame
     filled: pl.DataFrame  # lots of such orders by symbol, since the mark before
+    early: Counter[str]  # of these, what was filled before this mark and is in no report
     report: fa.Report
 
 
@@ -179,6 +183,9 @@ class Exchange:
     def mark(self, price: int, time: int) -> Waterfall:
         """Mark at the index, and do with accounts below their margin what has to be done."""
         self.price = price
+        early = Counter[str]()
+        for execution in self._filled:
+            early[str(execution["symbol"])] += abs(int(str(execution["lots"])))
         marked = self.engine.mark(dict.fromkeys(self._books, price), time)
         for account in self.engine.liquidations()["account"]:
             self.cancel(account)
@@ -198,7 +205,7 @@ class Exchange:
         self.held = Counter({(who, what): lots for who, what, lots, _ in self.engine.frames()[2].iter_rows()})
         filled, self._filled = pl.DataFrame(self._filled, {"symbol": pl.String, "lots": pl.Int64}), []
         self._offer_inventory()
-        return Waterfall(marked, withdrawn, sent, filled, report)
+        return Waterfall(marked, withdrawn, sent, filled, early, report)
 
     def value(self, symbol: str, lots: int, price: int) -> int:
         """What lots are worth at a price, in atoms rounded up."""
@@ -318,17 +325,27 @@ def trade(exchange: Exchange, agents: Sequence[Agent], past: int, chance: random
 # ---------------------------------------------------------------------- the day
 
 
-def run(exchange: Exchange, agents: Sequence[Agent], prices: Sequence[int], chance: random.Random) -> None:
-    """Trade and mark, a step for every price, and tell what happens."""
-    engine, began = exchange.engine, exchange.engine.equity()
+def run(
+    exchange: Exchange,
+    agents: Sequence[Agent],
+    prices: Sequence[int],
+    chance: random.Random,
+    metrics: str | None = None,
+) -> None:
+    """Trade, mark and watch, a step for every price, and tell what happens."""
+    engine, began, monitor = exchange.engine, exchange.engine.equity(), fa.Monitor()
     liquidated, deleveraged = set[str](), set[str]()
     for step, price in enumerate(prices):
         trade(exchange, agents, prices[max(0, step - 10)], chance)
         exchange.clear()
-        if step % FUNDING == FUNDING - 1:
-            engine.pay_funding(dict.fromkeys(engine.symbols, "0.0001"))
+        rates = dict.fromkeys(engine.symbols, "0.0001") if step % FUNDING == FUNDING - 1 else {}
+        if rates:
+            engine.pay_funding(rates)
         fall = exchange.mark(price, (step + 1) * STEP)
-        tell(step, price, fall, len(exchange.liquidations))
+        alerts = monitor.observe(engine, fall.report, funding=rates, executed=fall.early)
+        if metrics is not None:
+            monitor.write(metrics)
+        tell(step, price, fall, alerts, len(exchange.liquidations))
         liquidated.update(fall.report.liquidations["account"])
         deleveraged.update(fall.report.notices["account"])
     table = standing(engine, agents, began, liquidated, deleveraged)
@@ -356,8 +373,8 @@ def standing(
     return groups.agg(pl.len().alias("agents"), pl.all().sum())
 
 
-def tell(step: int, price: int, fall: Waterfall, waiting: int) -> None:
-    """Print what a mark set off, in the order it happened."""
+def tell(step: int, price: int, fall: Waterfall, alerts: Sequence[Alert], waiting: int) -> None:
+    """Print what a mark set off, in the order it happened, and the alerts after it."""
     report, marked, events = fall.report, fall.marked, []
     if marked.liquidatable or marked.bankrupt:
         events.append(f"mark       {marked.liquidatable} below their margin, {marked.bankrupt} bankrupt")
@@ -374,6 +391,7 @@ def tell(step: int, price: int, fall: Waterfall, waiting: int) -> None:
         events.append(f"ADL        {lots_of(report.adl_fills)} of {who.n_unique()} traders, {who[0]} first")
     for amount, currency in report.uncovered.select("amount", "currency").iter_rows():
         events.append(f"uncovered  {money(amount, currency)} {currency}")
+    events += [f"alert      {alert}" for alert in alerts]
     if events:
         print(f"{step:5} {price:9,}  ", f"\n{'':18}".join(events), flush=True)
 
@@ -396,15 +414,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--agents", type=int, default=300)
     parser.add_argument("--steps", type=int, default=240, help="minutes of the day")
+    parser.add_argument("--metrics", metavar="FILE", help="rewritten at every step, for Prometheus")
     given = parser.parse_args(arguments)
     chance = random.Random(given.seed)
     agents, book = crowd(given.agents, chance)
     try:
+        if given.metrics is not None:
+            check_file(given.metrics)
         clock = count(OPENS, 1000).__next__  # a microsecond a call: the same seed writes the same journal
         with fa.LiveEngine.create(given.journal, book, policy="bitmex", fund=FUNDED, clock=clock) as engine:
-            run(Exchange(engine), agents, index_prices(given.steps, chance), chance)
+            run(Exchange(engine), agents, index_prices(given.steps, chance), chance, given.metrics)
             checks, entries = engine.check(), engine.journal.sequence
-    except fa.JournalError as error:
+    except fa.InputError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
