@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 import fastadl as fa
-from fastadl.engine import standing
+from fastadl.engine.indicator import standing
+from fastadl.engine.indicator.sides import Sides
 from fastadl.errors import InputError, StageError
 from fastadl.policy import CHOICES
 from fastadl.policy.choices import alone
@@ -114,11 +115,11 @@ def with_policy(engine: fa.Engine, choices: dict[str, Any]) -> fa.Engine:
 @pytest.mark.parametrize("score", CHOICES["score"])
 def test_cells_say_what_the_whole_ranking_says(engine: fa.Engine, score: str, by: str) -> None:
     ours = with_policy(engine, alone("score", score))
-    state, number = ours._state, ours._next()
-    light = np.zeros(len(state.book.rows.lots), np.uint8)
+    sides, number = Sides.alike(ours._state), ours._next()
+    light = np.zeros(len(ours._state.book.rows.lots), np.uint8)
     share = np.full(len(light), np.nan)
-    standing._by_ranking(state, ours.policy, number, by == "count", light, np.empty(0))
-    standing._by_ranking(state, ours.policy, number, by == "count", np.empty(0, np.uint8), share)
+    standing._by_ranking(sides, ours.policy, number, by == "count", None, light, np.empty(0))
+    standing._by_ranking(sides, ours.policy, number, by == "count", None, np.empty(0, np.uint8), share)
     np.testing.assert_array_equal(ours.lights(by=by).values, light)
     np.testing.assert_array_equal(ours.percentiles(by=by).values, share)
     assert set(light) >= {1, 2, 3, 4, 5}

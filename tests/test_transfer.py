@@ -516,7 +516,7 @@ def test_a_hedge_is_closed_leg_by_leg():
         ({"symbol": "Z"}, ("symbol",), "name one of"),
         ({}, ("side",), "holds both"),
         ({"symbol": "Y"}, ("side",), "name a symbol it holds"),
-        ({"symbol": "Y", "side": "long"}, ("side",), "another symbol"),
+        ({"symbol": "Y", "side": "long"}, ("side",), "name a symbol it holds: X"),
         ({"side": "both"}, ("side",), "long or short"),
         ({"account": "bob", "side": "long"}, ("side",), "holds: short"),
         ({"side": "long", "lots": 6}, ("lots",), "1 to 5"),

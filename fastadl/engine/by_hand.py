@@ -21,7 +21,7 @@ from fastadl.kernels.layout import expand
 from fastadl.policy import AdlPolicy
 from fastadl.schema import IntArray
 
-__all__ = ["Order", "close", "terms"]
+__all__ = ["Order", "close", "leg_of", "terms"]
 
 #: What of a policy has a say; the rest is about when, and about the fund.
 _SAY = (
@@ -34,6 +34,10 @@ def terms(policy: AdlPolicy, price: Any) -> AdlPolicy:
     """The policy of one close, at another price if one is given; refuses contradictions (rule R81)."""
     say = {name: getattr(policy, name) for name in _SAY}
     return AdlPolicy(**say, price=policy.price if price is None else price)
+
+
+#: Symbols that an error names.
+_NAMED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +68,37 @@ class Order:
         who = known_account(state.book, account, ("account",))
         if state.orders.among(np.array([who]))[0]:
             raise InputError(("account",), account, "it is in liquidation: cancel its orders first")
-        instrument = state.instruments.lookup(symbol, ("symbol",))
-        rows = state.book.rows
-        _, places = expand(rows, state.book.slot[who : who + 1])
-        held = {int(rows.leg[at]): int(abs(rows.lots[at])) for at in places}
-        held = {leg: size for leg, size in held.items() if leg >> 1 == instrument}
-        leg = _leg(held, side)
-        return cls(who, leg, _lots(lots, held[leg]), _others(state, who, counterparties))
+        leg = leg_of(state, who, state.instruments.lookup(symbol, ("symbol",)), side)
+        return cls(who, leg, _lots(lots, _held(state, who)[leg]), _others(state, who, counterparties))
+
+
+def leg_of(state: State, account: int, instrument: int, side: object) -> int:
+    """Leg of the row an account holds in an instrument; refuses what it does not hold."""
+    held = _held(state, account)
+    mine = {leg: size for leg, size in held.items() if leg >> 1 == instrument}
+    if not mine:
+        symbols = [state.instruments.symbols[leg >> 1] for leg in held]
+        listed = f": {', '.join(dict.fromkeys(symbols[:_NAMED]))}" if held else "; it holds nothing"
+        raise InputError(("side",), side, f"name a symbol it holds{listed}")
+    return _leg(mine, side)
+
+
+def _held(state: State, account: int) -> dict[int, int]:
+    """Unsigned lots by leg."""
+    rows = state.book.rows
+    _, places = expand(rows, state.book.slot[account : account + 1])
+    return {int(rows.leg[at]): int(abs(rows.lots[at])) for at in places}
 
 
 def _leg(held: dict[int, int], side: object) -> int:
     if side is None:
         if len(held) == 1:
             return next(iter(held))
-        remedy = "name the side, long or short: the account holds both" if held else "name a symbol it holds"
-        raise InputError(("side",), side, remedy)
+        raise InputError(("side",), side, "name the side, long or short: the account holds both")
     for leg in held:
         if side == ("short" if leg & 1 else "long"):
             return leg
-    sides = " or ".join("short" if leg & 1 else "long" for leg in held) or "another symbol"
+    sides = " or ".join("short" if leg & 1 else "long" for leg in held)
     raise InputError(("side",), side, f"name a side the account holds: {sides}")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastadl.engine.bankruptcy import Bankruptcies
 from fastadl.engine.fund_rules import FundRule
+from fastadl.engine.indicator.demand import Demand
 from fastadl.engine.results import Tick
 from fastadl.engine.settings import running_on
 from fastadl.engine.state import State, known_account
@@ -39,6 +40,8 @@ class Core:
     _within: bool
     _fills_lawful: bool
     _closed_at_zero: bool
+    #: The demand as things stand, and under which policy; None once anything may have changed.
+    _known: tuple[AdlPolicy, Demand] | None = None
 
     def _next(self) -> int:
         """Number of the tick in progress, or of the next one."""
@@ -63,7 +66,7 @@ class Core:
             raise StageError("the fund has taken over in this tick: end it with deleverage first")
 
     def _check_alone(self) -> None:
-        """Refuse a second call that changes accounts within one block of `_whole`."""
+        """Refuse a second call that changes accounts within one block of `_together`."""
         if self._within and self._state.pending:
             raise RuntimeError("one call that changes accounts per block: leave the block of the last first")
 
@@ -85,13 +88,9 @@ class Core:
 
     @contextmanager
     def _whole(self, *, anew: bool = False) -> Iterator[None]:
-        """Keep everything the block did, or nothing; `anew` where it adds nothing to the tick in progress.
-
-        Within another such block everything is kept or undone with that one. One block is for one call that
-        changes accounts: what undoes a call knows where the rows of accounts were, and guards are renewed at
-        the end of the block.
-        """
+        """Keep everything the block did, or nothing; `anew` where it adds nothing to the tick in progress."""
         with self._lock, running_on(self._threads):
+            self._known = None
             if self._within:
                 self._check_alone()
                 yield
@@ -102,7 +101,6 @@ class Core:
             doomed = None if self._doomed is None else self._doomed.copy()
             memories = [rule.memory for rule in self._rules]
             laws = self._fills_lawful, self._closed_at_zero
-            self._within = True
             try:
                 yield
                 state.commit()
@@ -115,5 +113,19 @@ class Core:
                     rule.memory = memory
                 self._fills_lawful, self._closed_at_zero = laws
                 raise
+            finally:
+                self._known = None
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Keep a call and what else the block does, or nothing of both.
+
+        The block is for one call that changes accounts: what undoes a call knows where the rows of accounts
+        were, and guards are renewed at the end of the block.
+        """
+        with self._whole():
+            self._within = True
+            try:
+                yield
             finally:
                 self._within = False

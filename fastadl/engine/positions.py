@@ -113,7 +113,7 @@ def _liquidation_prices(
 
 
 def _border(tiers: list[tuple[float, float]], lots: list[float], mark: float, spare: float) -> float | None:
-    """Unit value nearest to mark at which what lies beyond margin, `spare` at mark, is used up.
+    """Unit value, of the price nearest to mark, where what lies beyond margin, `spare` at mark, is used up.
 
     What lies beyond margin is concave in the unit value, so that there is at most one such value on each side
     of the mark, and Newton's steps from beyond it run straight to it.
@@ -147,7 +147,9 @@ def _border(tiers: list[tuple[float, float]], lots: list[float], mark: float, sp
         reached = spare - net * start + at_mark + taken * len(lots)
         roots.append(_newton(lambda size: beyond(size, False), max(-reached / lost, start)))
     roots = [root for root in roots if root > 0.0]
-    return sign * min(roots, key=lambda root: abs(root - start)) if roots else None
+    if not roots:
+        return None
+    return sign * min(roots, key=lambda root: abs(root - start) / (root if sign < 0 else start))
 
 
 def _newton(line: Callable[[float], tuple[float, float]], size: float) -> float:

@@ -11,14 +11,14 @@ from fastadl.engine.state import FUND, State
 from fastadl.kernels.pressure import BINS, FALLEN, LEFT, Shocks, count_fallen, sum_rows
 from fastadl.schema import Float64Array, Int64Array
 
-__all__ = ["LEAST", "fund_room", "shocked_units", "sums"]
+__all__ = ["LEAST", "PARTS", "edges", "fund_room", "shocked_units", "sums"]
 
 #: What a price keeps of itself at least.
 LEAST = Fraction(1, 1000)
 #: Shocks that are looked at in one pass over the book.
 _TOGETHER = 64
 #: Parts of the book that are added up by themselves, whatever the threads; most sums of all parts.
-_PARTS, _SUMS = 32, 1 << 24
+PARTS, _SUMS = 32, 1 << 24
 
 
 def shocked_units(state: State, moves: Float64Array, betas: Float64Array) -> Float64Array:
@@ -49,11 +49,11 @@ def sums(
 def _some_sums(state: State, shocks: Shocks, room: Float64Array) -> tuple[Float64Array, Float64Array]:
     rows, blocks, legs = state.book.rows, state.blocks, 2 * len(shocks.unit)
     currencies, count = room.shape
-    parts = min(max(_SUMS // (count * (legs * len(LEFT) + currencies * BINS)), 1), _PARTS)
+    parts = min(max(_SUMS // (count * (legs * len(LEFT) + currencies * BINS)), 1), PARTS)
     accounts = np.zeros((parts, currencies, len(FALLEN), count))
     depths = np.zeros((parts, currencies, count, BINS))
     count_fallen(rows, shocks, blocks, accounts, depths)
-    edge, beyond = _edges(depths.sum(axis=0), room)
+    edge, beyond = edges(depths.sum(axis=0), room)
     lots = np.zeros((parts, legs, len(LEFT), count))
     sum_rows(rows, shocks, blocks, edge, lots)
     below, left, behind, at_edge, shares = lots.sum(axis=0).swapaxes(0, 1)
@@ -61,7 +61,7 @@ def _some_sums(state: State, shocks: Shocks, room: Float64Array) -> tuple[Float6
     return accounts.sum(axis=0).swapaxes(0, 1), np.stack([below, left, behind, shares])
 
 
-def _edges(depths: Float64Array, room: Float64Array) -> tuple[Int64Array, Float64Array]:
+def edges(depths: Float64Array, room: Float64Array) -> tuple[Int64Array, Float64Array]:
     """The bin in which the fund runs out, deepest first, or −1; and the share of it that is not paid."""
     paid = np.cumsum(depths[:, :, ::-1], axis=2)[:, :, ::-1]  # with each bin and all that are deeper
     short = paid > room[:, :, np.newaxis]

@@ -90,6 +90,29 @@ class Units(Sequence[Fraction]):
         return exact(mark) if isinstance(mark, float) else mark
 
 
+class Scaled(Sequence[Fraction]):
+    """Exact unit values after all prices were multiplied by one number."""
+
+    __slots__ = ("_factor", "_inverse", "_units")
+
+    def __init__(self, units: Units, inverse: Sequence[bool], factor: Fraction) -> None:
+        self._units, self._inverse, self._factor = units, inverse, factor
+
+    def __len__(self) -> int:
+        return len(self._units)
+
+    def __getitem__(self, instrument: Any) -> Any:
+        unit = self._units[instrument]
+        return unit / self._factor if self._inverse[instrument] else unit * self._factor
+
+    def nearest(self) -> Float64Array:
+        """The float64 nearest to each: the quotient of two integers is rounded once."""
+        up, down = self._factor.numerator, self._factor.denominator
+        both = [(down, up) if upside_down else (up, down) for upside_down in self._inverse]
+        pairs = zip(self._units, both, strict=True)
+        return np.array([(unit.numerator * n) / (unit.denominator * d) for unit, (n, d) in pairs], np.float64)
+
+
 class Marks:
     """Marks of every instrument at one moment; never changed once made.
 
@@ -103,12 +126,11 @@ class Marks:
         The same exactly.
     """
 
-    __slots__ = ("_exact", "_instruments", "_weighted", "price", "unit", "units")
+    __slots__ = ("_exact", "_instruments", "_scaled", "_weighted", "price", "unit", "units")
 
-    def __init__(
-        self, instruments: Instruments, price: Float64Array, unit: Float64Array, units: Units
-    ) -> None:
+    def __init__(self, instruments: Instruments, price: Float64Array, unit: Float64Array, units: Any) -> None:
         self._instruments = instruments
+        self._scaled: dict[Fraction, Marks] = {}
         self._exact: Exact | None = None
         self._weighted: tuple[Betas, Exact] | None = None
         self.price = price
@@ -146,6 +168,15 @@ class Marks:
         more = len(instruments) - len(self.price)
         price = np.append(self.price, np.full(more, np.nan))
         return Marks(instruments, price, np.append(self.unit, np.zeros(more)), self.units.under(instruments))
+
+    def scaled(self, factor: Fraction) -> Marks:
+        """All prices multiplied by one number; to value rows by, not to move on from."""
+        if factor not in self._scaled:
+            units = Scaled(self.units, self._instruments.inverse.tolist(), factor)
+            self._scaled[factor] = Marks(
+                self._instruments, self.price * float(factor), units.nearest(), units
+            )
+        return self._scaled[factor]
 
     @property
     def exact(self) -> Exact:

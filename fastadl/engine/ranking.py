@@ -17,7 +17,7 @@ from fastadl.kernels.rank import keys, order, repeated, select
 from fastadl.policy import AdlPolicy, OwnScore
 from fastadl.schema import SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
 
-__all__ = ["Candidates", "candidates", "context_of"]
+__all__ = ["Candidates", "by_score_alone", "candidates", "context_of"]
 
 #: Each further batch of a ranking covers so many times the lots of the one before.
 _GROWTH = 4
@@ -182,6 +182,12 @@ def _able(state: State, slot: IntArray, parts: Float64Array) -> BoolArray:
     near = np.flatnonzero(np.abs(equity) <= error)
     able[near] = state.equity_floor(slot[near]) >= 0
     return able
+
+
+def by_score_alone(state: State, policy: AdlPolicy) -> bool:
+    """Whether one of the named scores ranks all candidates, and then the id: no tiers, no further keys."""
+    one_tier = policy.tiers == "given" and not state.book.adl_tier.any()
+    return isinstance(policy.score, str) and not policy.then and one_tier
 
 
 def context_of(state: State, policy: AdlPolicy, number: int) -> Context:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 import polars as pl
 
 from fastadl.book import Book
-from fastadl.engine import readings, standing
+from fastadl.engine import readings
 from fastadl.engine.core import Core
+from fastadl.engine.exposure import Exposures, exposures
+from fastadl.engine.indicator import demand as demands
+from fastadl.engine.indicator import distance, standing
+from fastadl.engine.indicator.demand import Demand
+from fastadl.engine.indicator.distance import Distances
+from fastadl.engine.indicator.explain import explain
+from fastadl.engine.indicator.explanation import Explanation
+from fastadl.engine.indicator.standing import Standings
 from fastadl.engine.positions import positions
 from fastadl.engine.results import Checks, Estimates
-from fastadl.engine.standing import Standings
 from fastadl.schema import Float64Array, Int64Array
 
 __all__ = ["Readable"]
@@ -179,6 +190,162 @@ class Readable(Core):
         with self._reading() as state:
             self._check_marked()
             return standing.percentiles(state, self.policy, self._next(), by)
+
+    def demand(self, *, shocks: Iterable[Any] | None = None) -> Demand:
+        """Lots that common shocks of some sizes would have deleveraged, by symbol and side (rule R111).
+
+        Parameters
+        ----------
+        shocks : iterable of decimal, optional
+            Sizes, rising, above 0 and up to 0.999; `fastadl.engine.indicator.shocks.SIZES` unless given.
+
+        Returns
+        -------
+        Demand
+            ``lots`` by leg and shock, ``frame()`` by symbol.
+
+        Raises
+        ------
+        InputError
+            For shocks that cannot be, or a policy under which nobody stands in line.
+        StageError
+            Before the first mark.
+        """
+        with self._reading() as state:
+            self._check_marked()
+            return demands.demand(state, self.policy, self._rules, shocks)
+
+    def distances(self, demand: Demand | None = None, *, ranking: str = "shocked") -> Distances:
+        """How large a shock it takes to have each position deleveraged, and each account liquidated.
+
+        Parameters
+        ----------
+        demand : Demand, optional
+            Of this engine, now or a little earlier. Unless given, it is worked out once for every state of
+            the engine.
+        ranking : {"shocked", "present"}
+            At every shock the scores that positions would have then, or at all of them those they have now,
+            which is three times as quick and says another size of some half of the positions.
+
+        Returns
+        -------
+        Distances
+            ``adl`` (rule R111) and ``liquidation`` (rule R112) at once, ``frame()`` by account and symbol.
+
+        Raises
+        ------
+        InputError, StageError
+            As `demand`; for a demand of another book, too.
+
+        Examples
+        --------
+        >>> import fastadl as fa
+        >>> engine = fa.Engine(fa.synth.book("pareto", positions=1000, accounts=400, instruments=5, seed=1))
+        >>> engine.distances().frame().columns
+        ['account', 'symbol', 'side', 'adl', 'liquidation']
+        """
+        with self._reading() as state:
+            self._check_marked()
+            return distance.distances(state, self.policy, self._next(), self._demand(demand), ranking)
+
+    def liquidation_distances(self) -> pl.DataFrame:
+        """How far its own price must go against each position to have its account liquidated (rule R112).
+
+        Returns
+        -------
+        DataFrame
+            ``account``, ``symbol``, ``side`` and ``liquidation`` of every open position, as `distances` has
+            them, under any policy and without the work of a demand.
+
+        Raises
+        ------
+        StageError
+            While a symbol that somebody holds was never marked.
+        """
+        with self._reading() as state:
+            self._check_marked()
+            moves = distance.liquidations(state)
+            return standing.frame_of(state.book, ~np.isnan(moves), liquidation=moves)
+
+    def explain(
+        self, account: str, symbol: str, *, side: str | None = None, demand: Demand | None = None
+    ) -> Explanation:
+        """Why a position stands where it does, how close it is, and what would help (rule R113).
+
+        Parameters
+        ----------
+        account, symbol : str
+        side : {"long", "short"}, optional
+            May be left out where the account holds only one.
+        demand : Demand, optional
+            As in `distances`. The first answer in a state waits for it.
+
+        Returns
+        -------
+        Explanation
+            Its fields as data, ``to_dict()`` as it is printed, ``str()`` as text.
+
+        Raises
+        ------
+        InputError, StageError
+            As `distances`; for an account, a symbol or a position that does not exist.
+
+        Examples
+        --------
+        >>> import fastadl as fa
+        >>> engine = fa.Engine(fa.synth.book("pareto", positions=1000, accounts=400, instruments=5, seed=1))
+        >>> position = engine.book.to_frames()[2].row(0, named=True)
+        >>> found = engine.explain(position["account"], position["symbol"])
+        >>> found.choices["choice"].to_list()
+        ['as it is', 'close 25 %', 'close 50 %', 'leverage / 2', 'leverage / 4']
+        """
+        with self._reading() as state:
+            self._check_marked()
+            wanted = self._demand(demand)
+            return explain(state, self.policy, self._next(), account, symbol, side, wanted)
+
+    def exposures(
+        self, *, leverages: Iterable[Any] = (20,), shocks: Iterable[Any] = (0.05, 0.1)
+    ) -> Exposures:
+        """Who carries how much of a market, and what shocks would leave, in one quick pass (rule R118).
+
+        Parameters
+        ----------
+        leverages : iterable of decimal
+            Bounds: what part of open interest accounts above each hold.
+        shocks : iterable of decimal
+            Sizes of price moves, down and up, above 0 and up to 0.999. The more accounts they fell, the
+            longer it takes.
+
+        Returns
+        -------
+        Exposures
+
+        Raises
+        ------
+        InputError
+            For leverages or shocks that cannot be.
+        StageError
+            While a symbol that somebody holds was never marked.
+
+        Examples
+        --------
+        >>> import fastadl as fa
+        >>> engine = fa.Engine(fa.synth.book("pareto", positions=1000, accounts=400, instruments=5, seed=1))
+        >>> found = engine.exposures(leverages=[10, 50])
+        >>> found.leveraged.shape, found.coverage.shape
+        ((2, 5), (2, 1))
+        """
+        with self._reading() as state:
+            self._check_marked()
+            return exposures(state, self._rules, leverages, shocks)
+
+    def _demand(self, given: Demand | None) -> Demand:
+        if given is None:
+            if self._known is None or self._known[0] is not self.policy:
+                self._known = self.policy, demands.demand(self._state, self.policy, self._rules, None)
+            return self._known[1]
+        return demands.checked_demand(self._state, given)
 
     def check(self) -> Checks:
         """The four conservation laws, from the books themselves, since the engine was made (rule R32)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -30,6 +31,7 @@ from fastadl.kernels.account import (
 from fastadl.kernels.lanes import WIDTH
 from fastadl.kernels.mark import guard_blocks, guard_slots
 from fastadl.kernels.money import Reserve
+from fastadl.policy.choices import nearest
 from fastadl.schema import RESERVED, SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ FUND, MARKET = 0, 1
 _BLOCK = 1 << 17
 #: Guards hold while no unit value exceeds this multiple of the one they were made at.
 HEADROOM = 1.25
+#: Ids that are compared with a name that is unknown; so many letters of its ends are taken for right.
+_NAMES, _ALIKE = 5000, 2
 #: Up to this part of all accounts, guards are renewed without looking for repeated ones.
 _FEW = 256
 
@@ -126,6 +130,12 @@ class State:
         other.sliced = None if self.sliced is None else self.sliced.copy()
         other.reserve_cash = self.reserve_cash.copy()
         other.reserve_realized = self.reserve_realized.copy()
+        return other
+
+    def at(self, marks: Marks) -> State:
+        """The same tables at other marks, to read and not to change."""
+        other = copy.copy(self)
+        other.marks = marks
         return other
 
     def spared(self, excluded: BoolArray) -> BoolArray:
@@ -513,7 +523,17 @@ def known_account(book: Book, given: object, path: tuple[str | int, ...]) -> int
 
 def unknown_account(book: Book, given: object, path: tuple[str | int, ...]) -> InputError:
     """The error that refuses what is no account."""
-    return InputError(path, given, f"name an account of the book, or give its code below {len(book.slot)}")
+    remedy = f"name an account of the book, or give its code below {len(book.slot)}"
+    near = nearest(given, _much_alike(book, given)) if is_text(given) else ""
+    return InputError(path, given, remedy + near)
+
+
+def _much_alike(book: Book, given: object) -> list[str]:
+    """Some ids that begin or end as a name does; all, if there are few."""
+    ids, name = book.accounts, str(given)
+    if len(ids) > _NAMES:
+        ids = ids.filter(ids.str.starts_with(name[:_ALIKE]) & ids.str.ends_with(name[-_ALIKE:]))
+    return ids.head(_NAMES).to_list()
 
 
 def _narrow(slots: IntArray) -> IntArray:

@@ -1,9 +1,9 @@
 """Where every row stands in the ranking of its leg: lights and shares of the lots, without sorting a leg.
 
 Lots are added up cell by cell (`fastadl.kernels.standing`), best scores first; a cell that lies between two
-fifths of its leg's lots has one light. Rows of the other cells, some two in a hundred, are brought together
-cell by cell and sorted. For percentiles all rows are: in groups of adjacent cells, small enough to sort in
-the cache and few enough that memory is written group by group in streams.
+steps, as fifths of its leg's lots are, has one light. Rows of the other cells, some two in a hundred, are
+brought together cell by cell and sorted. For percentiles all rows are: in groups of adjacent cells, small
+enough to sort in the cache and few enough that memory is written group by group in streams.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fastadl.kernels.layout import locate
 from fastadl.kernels.rank import order
 from fastadl.kernels.standing import MAGNITUDE
 
-__all__ = ["UNSETTLED", "Groups", "cell_lights", "gather", "settle"]
+__all__ = ["UNSETTLED", "Groups", "add_up", "cell_lights", "gather", "settle"]
 
 #: A light that only a look at the rows of a cell one by one can tell.
 UNSETTLED = 255
@@ -29,18 +29,11 @@ _RUN = 32
 _CHUNKS = 64
 
 
-@kernel
-def _step(total, j):
-    """⌊j · total / 5⌋ within 62 bits."""
-    return total // 5 * j + total % 5 * j // 5
-
-
-@kernel
-def _passed(lots, total):
-    """How many fifths of the total are less than so many lots."""
-    passed = 0
-    for j in range(1, 5):
-        passed += _step(total, j) < lots
+@borrowing
+def _advance(steps, passed, lot):
+    """How many steps are less than the place of a lot, of which `passed` are known to be."""
+    while passed < steps.shape[0] and steps[passed] < lot:
+        passed += 1
     return passed
 
 
@@ -64,20 +57,38 @@ def _sum_of_cell(found, place):
 
 
 @kernel
-def cell_lights(found, most, total, groups):
-    """Lights of cells that lie between two fifths of their leg's lots (R99), and groups of the others.
+def add_up(found, total):
+    """Lots of every leg.
 
     Parameters
     ----------
     found : int64 (parts, legs · cells + 1, 2)
         Lots and rows by cell, of each part of the rows; the last are nobody's.
+    total : int64 (legs)
+        Written.
+    """
+    cells = (found.shape[1] - 1) // total.shape[0]
+    for leg in range(total.shape[0]):
+        total[leg] = 0
+        for place in range(leg * cells, (leg + 1) * cells):
+            total[leg] += _sum_of_cell(found, place)[0]
+
+
+@kernel
+def cell_lights(found, most, steps, groups):
+    """Lights of cells that lie between two steps of their leg's lots, and groups of the others.
+
+    Parameters
+    ----------
+    found : int64 (parts, legs · cells + 1, 2)
+        As in `add_up`.
     most : int
         0 makes each cell in which the light changes a group. More puts all cells into groups of up to so
         many rows, or of one cell.
-    total : int64 (legs)
-        Written: lots of each leg.
+    steps : int64 (legs, steps)
+        Lots, ascending, after which the light falls by one, down to 1; up to 253.
     groups : Groups
-        Written, with room for as many groups as there are cells, or 4 · legs of single cells, or
+        Written, with room for as many groups as there are cells, or legs · steps of single cells, or
         2 · legs + 2 · rows / `most` of several.
 
     Returns
@@ -85,24 +96,21 @@ def cell_lights(found, most, total, groups):
     int
         How many groups there are.
     """
-    legs = total.shape[0]
+    legs, most_light = steps.shape[0], steps.shape[1] + 1
     cells = (found.shape[1] - 1) // legs
     many = -1
     for leg in range(legs):
-        lots = np.int64(0)
-        for place in range(leg * cells, (leg + 1) * cells):
-            lots += _sum_of_cell(found, place)[0]
-        total[leg] = lots
-        reached = np.int64(0)
+        reached, passed = np.int64(0), 0
         fresh, inside = True, np.int64(0)
         middle = leg * cells + cells // 2
         for place in range(leg * cells, (leg + 1) * cells):
             here, rows = _sum_of_cell(found, place)
             fresh |= place == middle
             after = reached + here
-            light = 5 - _passed(after, lots)
-            groups.light[place] = light
-            if rows > 0 and (most > 0 or 5 - _passed(reached + 1, lots) != light):
+            first = _advance(steps[leg], passed, reached + 1)
+            passed = _advance(steps[leg], passed, after)
+            groups.light[place] = most_light - passed
+            if rows > 0 and (most > 0 or first != passed):
                 if fresh or inside + rows > most:
                     many += 1
                     groups.before[many] = reached
@@ -314,10 +322,13 @@ def _rank_group(row, key, context, start, sorted_key, ranked):
 
 
 @borrowing
-def _write_lights(row, lots, ranked, reached, whole, light):
+def _write_lights(row, lots, ranked, reached, steps, by_first, light):
+    passed = 0
     for i in range(ranked.shape[0]):
+        first = reached + 1
         reached += lots[ranked[i]]
-        light[row[ranked[i]]] = 5 - _passed(reached, whole)
+        passed = _advance(steps, passed, first if by_first else reached)
+        light[row[ranked[i]]] = steps.shape[0] + 1 - passed
 
 
 @borrowing
@@ -329,18 +340,18 @@ def _write_shares(row, lots, ranked, reached, whole, share):
 
 
 @kernel
-def _settle(mine, g, groups, total, context, start, sorted_key, ranked, light, share):
+def _settle(mine, g, groups, total, steps, by_first, context, start, sorted_key, ranked, light, share):
     row, lots = mine[:, _ROW], mine[:, _LOTS]
     _rank_group(row, mine[:, _KEY], context, start, sorted_key, ranked)
-    whole = total[context.leg[row[0]]]
+    leg, ranked = context.leg[row[0]], ranked[: row.shape[0]]
     if light.shape[0] > 0:
-        _write_lights(row, lots, ranked[: row.shape[0]], groups.before[g], whole, light)
+        _write_lights(row, lots, ranked, groups.before[g], steps[leg], by_first, light)
     else:
-        _write_shares(row, lots, ranked[: row.shape[0]], groups.before[g], whole, share)
+        _write_shares(row, lots, ranked, groups.before[g], total[leg], share)
 
 
 @kernel
-def _settle_some(begin, end, members, groups, total, context, light, share):
+def _settle_some(begin, end, members, groups, total, steps, by_first, context, light, share):
     largest = 0
     for g in range(begin, end):
         largest = max(largest, groups.start[g + 1] - groups.start[g])
@@ -348,31 +359,36 @@ def _settle_some(begin, end, members, groups, total, context, light, share):
     sorted_key = np.empty(largest, np.int64)
     kept = members.reshape(-1, _NUMBERS)
     for g in range(begin, end):
-        first, last = groups.start[g], groups.start[g + 1]
-        _settle(kept[first:last], g, groups, total, context, start, sorted_key, ranked, light, share)
+        mine = kept[groups.start[g] : groups.start[g + 1]]
+        _settle(mine, g, groups, total, steps, by_first, context, start, sorted_key, ranked, light, share)
 
 
 @parallel
-def settle(many, members, groups, total, context, light, share):
-    """Lights, or shares of the lots, of the members of groups (rule R99).
+def settle(many, members, groups, total, steps, by_first, context, light, share):
+    """Lights, or shares of the lots, of the members of groups (rules R99, R111).
 
     Parameters
     ----------
     many : int
         How many groups there are.
-    members : Members
-        If `light` has no length, keys become shares, their bytes read as float64: lots up to and with the
-        row over those of its leg.
+    members : int64 (3 · members)
+        As `gather` writes them.
     groups : Groups
     total : int64 (legs)
-        As `cell_lights` gives it.
+        As `add_up` gives it.
+    steps : int64 (legs, steps)
+        Those of `cell_lights`.
+    by_first : bool
+        A row has the light of its first lot, otherwise that of its last.
     context : Context
     light : uint8 (rows), or of no length
         Written for the members.
+    share : float64 (rows)
+        Written for the members if `light` has no length: lots up to and with the row over those of its leg.
     """
     n = members.shape[0] // _NUMBERS
     for chunk in prange(_CHUNKS):
         # groups that begin in this chunk of the members, for chunks of equal work
         begin = np.searchsorted(groups.start[:many], n * chunk // _CHUNKS)
         end = np.searchsorted(groups.start[:many], n * (chunk + 1) // _CHUNKS)
-        _settle_some(begin, end, members, groups, total, context, light, share)
+        _settle_some(begin, end, members, groups, total, steps, by_first, context, light, share)

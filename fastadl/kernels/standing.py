@@ -26,7 +26,7 @@ from fastadl.kernels.measure import (
 )
 from fastadl.kernels.scores import LINES, columns
 
-__all__ = ["MAGNITUDE", "Cells", "Standing", "place_rows", "stand"]
+__all__ = ["MAGNITUDE", "Cells", "Standing", "Values", "place_rows", "stand"]
 
 _EPSILON = 2.0**-53
 #: All bits of a float64 but its sign.
@@ -40,8 +40,17 @@ _COST, _PROFIT, _SYMBOL_PROFIT = LINES["cost"], LINES["profit"], LINES["symbol_p
 _ROW_MARGIN, _CASH, _EQUITY, _MARGIN = LINES["row_margin"], LINES["cash"], LINES["equity"], LINES["margin"]
 _GROSS, _ONE, _MAX_LEVERAGE = LINES["gross"], LINES["one"], LINES["max_leverage"]
 _PLACE, _GIVEN = LINES["place"], LINES["given"]
-#: Lines of the figures that are no score's: unit values, and the bound on the error of equity.
-_UNIT, _ERROR = _LINES, _LINES + 1
+#: Lines of the figures that are no score's: unit values, the bound on the error of equity, and whether equity
+#: may be zero for all that float64 can tell.
+_UNIT, _ERROR, _DOUBT = _LINES, _LINES + 1, _LINES + 2
+
+
+class Values(NamedTuple):
+    """Unit values by leg, at the present marks, or at some for long rows and at others for short ones."""
+
+    account: Any  # float64 (1 or 2, legs)  of its account's: for all, or for long rows and for short ones
+    own: Any  # float64 (legs)  those of a row itself
+    facing: Any  # float64 (legs)  of a row of the other side of the symbol, at the marks of the row it faces
 
 
 class Cells(NamedTuple):
@@ -118,6 +127,42 @@ def _value_accounts(first, n, g, with_margin, unit, context, figures):
 
 
 @borrowing
+def _note_doubt(first, n, figures):
+    """Which accounts are so near zero that float64 cannot tell; `first` where none are noted yet."""
+    equity, error, doubt = figures[_EQUITY], figures[_ERROR], figures[_DOUBT]
+    if first:
+        for i in range(n):
+            doubt[i] = 0.0
+    for i in range(n):
+        doubt[i] = 1.0 if abs(equity[i]) <= error[i] else doubt[i]
+
+
+@borrowing
+def _choose(leg, by_long, by_short, out):
+    """To each row what its side is told of its account."""
+    for i in range(leg.shape[0]):
+        out[i] = by_short[i] if leg[i] & 1 else by_long[i]
+
+
+@borrowing
+def _take_sides(leg, with_margin, sides, figures):
+    n = leg.shape[0]
+    _choose(leg, sides[0, 0], sides[1, 0], figures[_EQUITY, :n])
+    _choose(leg, sides[0, 1], sides[1, 1], figures[_ERROR, :n])
+    _choose(leg, sides[0, 2], sides[1, 2], figures[_GROSS, :n])
+    if with_margin:
+        _choose(leg, sides[0, 3], sides[1, 3], figures[_MARGIN, :n])
+
+
+@borrowing
+def _keep_side(n, figures, side):
+    for line, kept in ((_EQUITY, 0), (_ERROR, 1), (_GROSS, 2), (_MARGIN, 3)):
+        source, out = figures[line], side[kept]
+        for i in range(n):
+            out[i] = source[i]
+
+
+@borrowing
 def _describe_column(at, n, needs, unit, context, figures):
     """Figures of the rows of one column."""
     lots, entry, leg = context.lots[at : at + n], context.entry[at : at + n], context.leg[at : at + n]
@@ -149,11 +194,11 @@ def _describe_column(at, n, needs, unit, context, figures):
 
 
 @borrowing
-def _add_other_leg(at, other, n, unit, context, figures):
+def _add_other_leg(at, other, n, facing, context, figures):
     """Add the profit of another column where it is of the same symbol."""
     for i in range(n):
         if context.leg[at + i] >> 1 == context.leg[other + i] >> 1:
-            profit = context.lots[other + i] * unit[context.leg[other + i]] - context.entry[other + i]
+            profit = context.lots[other + i] * facing[context.leg[other + i]] - context.entry[other + i]
             figures[_SYMBOL_PROFIT, i] += profit
 
 
@@ -196,11 +241,23 @@ def _tally(place, lots, by_count, found):
 
 
 @borrowing
-def _stand_together(first, n, g, number, needs, own, by_count, unit, cells, context, figures, out, found):
+def _value_sides(first, n, g, needs, values, context, figures, sides):
+    """Figures of `n` accounts, kept by side where the sides are valued apart."""
+    for way in range(values.account.shape[0]):
+        _value_accounts(first, n, g, needs & NEEDS_MARGIN != 0, values.account[way], context, figures)
+        _note_doubt(way == 0, n, figures)
+        if values.account.shape[0] > 1:
+            _keep_side(n, figures, sides[way])
+
+
+@borrowing
+def _stand_together(
+    first, n, g, number, needs, own, by_count, values, cells, context, figures, sides, out, found
+):
     """Scores, cells and lots of all rows of `n` accounts."""
     width = context.group_slot[g + 1] - context.group_slot[g]
     start = context.group_row[g] + first - context.group_slot[g]
-    _value_accounts(first, n, g, needs & NEEDS_MARGIN != 0, unit, context, figures)
+    _value_sides(first, n, g, needs, values, context, figures, sides)
     if needs & NEEDS_PLACE:
         for i in range(n):
             given = context.account[first + i]
@@ -209,14 +266,16 @@ def _stand_together(first, n, g, number, needs, own, by_count, unit, cells, cont
     equity, error = figures[_EQUITY], figures[_ERROR]
     for column in range(context.group_rows[g]):
         at = start + column * width
-        _describe_column(at, n, needs, unit, context, figures)
+        _describe_column(at, n, needs, values.own, context, figures)
+        if values.account.shape[0] > 1:
+            _take_sides(context.leg[at : at + n], needs & NEEDS_MARGIN != 0, sides, figures)
         if needs & NEEDS_SYMBOL_PROFIT:
             for i in range(n):
                 figures[_SYMBOL_PROFIT, i] = figures[_PROFIT, i]
             if column > 0:
-                _add_other_leg(at, at - width, n, unit, context, figures)
+                _add_other_leg(at, at - width, n, values.facing, context, figures)
             if column < context.group_rows[g] - 1:
-                _add_other_leg(at, at + width, n, unit, context, figures)
+                _add_other_leg(at, at + width, n, values.facing, context, figures)
         score, place = out.score[at : at + n], out.place[at : at + n]
         columns(number, own, figures, context.seed, score)
         lots = context.lots[at : at + n]
@@ -228,26 +287,26 @@ def _stand_together(first, n, g, number, needs, own, by_count, unit, cells, cont
 
 
 @kernel
-def _stand_part(number, needs, own, by_count, unit, cells, blocks, context, out, found, near_count):
-    figures = np.empty((_LINES + 2, _TOGETHER))
-    equity, error = figures[_EQUITY], figures[_ERROR]
+def _stand_part(number, needs, own, by_count, values, cells, blocks, context, out, found, near_count):
+    figures, sides = np.empty((_LINES + 3, _TOGETHER)), np.empty((2, 4, _TOGETHER))
+    doubt = figures[_DOUBT]
     for b in range(blocks.shape[0]):
         g, begin, end = blocks[b, 0], blocks[b, 1], blocks[b, 2]
         many = 0
         for first in range(begin, end, _TOGETHER):
             n = min(_TOGETHER, end - first)
             _stand_together(
-                first, n, g, number, needs, own, by_count, unit, cells, context, figures, out, found
+                first, n, g, number, needs, own, by_count, values, cells, context, figures, sides, out, found
             )
             for i in range(n):
-                if abs(equity[i]) <= error[i]:
+                if doubt[i] != 0.0:
                     out.near[begin + many] = first + i
                     many += 1
         near_count[b] = many
 
 
 @parallel
-def stand(number, needs, own, by_count, unit, cells, blocks, context, out):
+def stand(number, needs, own, by_count, values, cells, blocks, context, out):
     """Score and cell of every row of a book, and lots by cell (rules R6, R40, R46, R82, R97).
 
     Parameters
@@ -255,8 +314,7 @@ def stand(number, needs, own, by_count, unit, cells, blocks, context, out):
     number, needs, own : as in `fastadl.kernels.measure.measure`
     by_count : bool
         Every row counts as one lot.
-    unit : float64 (legs)
-        Unit values by leg.
+    values : Values
     cells : Cells
     blocks : int64 (blocks, 3)
         Group, first slot and last slot + 1 of each block.
@@ -268,4 +326,4 @@ def stand(number, needs, own, by_count, unit, cells, blocks, context, out):
     for p in prange(parts):
         mine = blocks[blocks.shape[0] * p // parts : blocks.shape[0] * (p + 1) // parts]
         count = out.near_count[blocks.shape[0] * p // parts : blocks.shape[0] * (p + 1) // parts]
-        _stand_part(number, needs, own, by_count, unit, cells, mine, context, out, out.found[p], count)
+        _stand_part(number, needs, own, by_count, values, cells, mine, context, out, out.found[p], count)

@@ -16,32 +16,40 @@ if TYPE_CHECKING:
 #: As the kernels mark it.
 UNSETTLED = 255
 
-__all__ = ["cell_lights", "gather", "light", "settle"]
+__all__ = ["add_up", "cell_lights", "fifths", "gather", "light", "settle"]
 
 
 class Cells(NamedTuple):
-    """Lots by leg; lights and groups by cell, −1 for none; lots before and rows of every group."""
+    """Lights and groups by cell, −1 for none; lots before and rows of every group."""
 
-    totals: list[int]
     lights: list[int]
     groups: list[int]
     before: list[int]
     rows: list[int]
 
 
-def light(reached: int, total: int) -> int:
-    """Light of a row with which so many of its leg's lots are reached."""
-    return 6 - -(-5 * reached // total)
+def fifths(total: int) -> list[int]:
+    """The steps of the five lights (rule R99)."""
+    return [j * total // 5 for j in range(1, 5)]
 
 
-def cell_lights(lots: Int64Array, rows: Int64Array, most: int) -> Cells:
-    """From the lots and rows of each leg's cells: int64 (legs, cells)."""
-    found = Cells([], [], [], [], [])
-    for held, count in zip(lots.tolist(), rows.tolist(), strict=True):
-        total, reached, fresh = sum(held), 0, True
-        found.totals.append(total)
+def light(lot: int, steps: Sequence[int]) -> int:
+    """Light of a row that has this lot of its leg's: one more than the steps that reach the lot."""
+    return 1 + sum(step >= lot for step in steps)
+
+
+def add_up(lots: Int64Array) -> list[int]:
+    """From the lots of each leg's cells: int64 (legs, cells)."""
+    return [sum(held) for held in lots.tolist()]
+
+
+def cell_lights(lots: Int64Array, rows: Int64Array, most: int, steps: Int64Array) -> Cells:
+    """From the lots and rows of each leg's cells, int64 (legs, cells), and the steps of each leg."""
+    found = Cells([], [], [], [])
+    for held, count, mine in zip(lots.tolist(), rows.tolist(), steps.tolist(), strict=True):
+        reached, fresh = 0, True
         for cell, (here, many) in enumerate(zip(held, count, strict=True)):
-            first, last = light(reached + 1, max(total, 1)), light(reached + here, max(total, 1))
+            first, last = light(reached + 1, mine), light(reached + here, mine)
             fresh |= 2 * cell == len(held)  # scores below zero lie far from those above
             group = -1
             if many and (most or first != last):
@@ -69,15 +77,20 @@ def gather(place: IntArray, groups: Groups) -> tuple[list[int], list[list[int]]]
 
 
 def settle(
-    members: Int64Array, groups: Groups, total: Sequence[int], leg: IntArray, tie: IntArray
-) -> dict[int, tuple[int, float]]:
-    """Light and share of the lots of every member (row, key, lots); `tie` is that of each row."""
+    members: Int64Array,
+    groups: Groups,
+    steps: Int64Array,
+    by_first: bool,
+    leg: IntArray,
+    tie: IntArray,
+) -> dict[int, tuple[int, int]]:
+    """Light of every member (row, key, lots), and the lots reached with it; `tie` is that of each row."""
     found = {}
     for g, reached in enumerate(groups.before.tolist()):
         mine = np.arange(groups.start[g], groups.start[g + 1])
         for at in order(mine, members[:, 1], tie[members[:, 0]]):
             row, _, lots = members[at].tolist()
+            lot = reached + 1 if by_first else reached + lots
             reached += lots
-            whole = int(total[leg[row]])
-            found[row] = light(reached, whole), float(reached) / float(whole)
+            found[row] = light(lot, steps[leg[row]].tolist()), reached
     return found

@@ -1,8 +1,11 @@
 """Every public kernel beside its twin in `fastadl.reference`, with inputs at the edges."""
 
 from twins import (
+    ahead,
     arithmetic,
+    demand,
     fills,
+    liquidation,
     live,
     money,
     positions,
@@ -12,15 +15,19 @@ from twins import (
     socialize,
     stages,
     standing,
+    watch,
 )
 from twins.pair import Pair
 
 #: By the kernel's name in `fastadl.kernels._jit.compiled`.
 PAIRS: dict[str, Pair] = {
+    **ahead.PAIRS,
     **arithmetic.PAIRS,
+    **demand.PAIRS,
     **fills.PAIRS,
     **live.PAIRS,
     **money.PAIRS,
+    **liquidation.PAIRS,
     **positions.PAIRS,
     **pressure.PAIRS,
     **shares.PAIRS,
@@ -29,6 +36,7 @@ PAIRS: dict[str, Pair] = {
     **socialize.PAIRS,
     **stages.PAIRS,
     **standing.PAIRS,
+    **watch.PAIRS,
 }
 
 __all__ = ["PAIRS", "Pair"]

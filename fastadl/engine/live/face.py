@@ -72,6 +72,7 @@ class Live(Core):
         with self._lock:
             self._check_alone()
             self._check_between()
+            self._known = None
             state = self._state
             trades, priced = read_fills(fills, state.instruments, state.book.currency, self._find)
             return self._traded().apply(trades, priced=priced, undoable=self._within)
