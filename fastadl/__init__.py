@@ -10,15 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastadl import auditing as auditing
+    from fastadl import borders as borders
     from fastadl import metrics as metrics
+    from fastadl import monitor as monitor
     from fastadl import published as published
     from fastadl import synth as synth
     from fastadl import testing as testing
+    from fastadl.auditing import Audit as Audit
+    from fastadl.auditing import audit as audit
     from fastadl.book import Book as Book
     from fastadl.compilation import warmup as warmup
     from fastadl.contracts import Instrument as Instrument
     from fastadl.contracts import Instruments as Instruments
+    from fastadl.engine import Demand as Demand
+    from fastadl.engine import Distances as Distances
     from fastadl.engine import Engine as Engine
+    from fastadl.engine import Explanation as Explanation
+    from fastadl.engine import Exposures as Exposures
     from fastadl.engine import Marked as Marked
     from fastadl.engine import Report as Report
     from fastadl.engine import Standings as Standings
@@ -33,9 +42,7 @@ if TYPE_CHECKING:
     from fastadl.errors import StageError as StageError
     from fastadl.errors import UnwrittenError as UnwrittenError
     from fastadl.kernels.scores import Candidate as Candidate
-    from fastadl.live import LiveEngine as LiveEngine
-    from fastadl.live import Replayed as Replayed
-    from fastadl.live import replay as replay
+    from fastadl.monitor import Monitor as Monitor
     from fastadl.policy import AdlPolicy as AdlPolicy
     from fastadl.policy import Fund as Fund
     from fastadl.policy import Liquidity as Liquidity
@@ -44,6 +51,9 @@ if TYPE_CHECKING:
     from fastadl.policy import Venue as Venue
     from fastadl.policy import add_preset as add_preset
     from fastadl.policy import score as score
+    from fastadl.recording import LiveEngine as LiveEngine
+    from fastadl.recording import Replayed as Replayed
+    from fastadl.recording import replay as replay
     from fastadl.scenario import Scenario as Scenario
 
 __version__ = "0.1.0"
@@ -51,11 +61,16 @@ __version__ = "0.1.0"
 #: Public name → the module it stands in, or its own module if it is one.
 _HOME = {
     "AdlPolicy": "policy",
+    "Audit": "auditing",
     "Book": "book",
     "BoundsError": "errors",
     "Candidate": "kernels.scores",
     "ConservationError": "errors",
+    "Demand": "engine",
+    "Distances": "engine",
     "Engine": "engine",
+    "Explanation": "engine",
+    "Exposures": "engine",
     "FastadlError": "errors",
     "ForkError": "errors",
     "Fund": "policy",
@@ -64,12 +79,13 @@ _HOME = {
     "Instruments": "contracts",
     "JournalError": "errors",
     "Liquidity": "policy",
-    "LiveEngine": "live",
+    "LiveEngine": "recording",
     "Marked": "engine",
     "MemoryLimitError": "errors",
+    "Monitor": "monitor",
     "OwnScore": "policy",
     "PolicyError": "errors",
-    "Replayed": "live",
+    "Replayed": "recording",
     "Report": "engine",
     "Scenario": "scenario",
     "SideIndex": "policy",
@@ -78,9 +94,13 @@ _HOME = {
     "UnwrittenError": "errors",
     "Venue": "policy",
     "add_preset": "policy",
+    "audit": "auditing",
+    "auditing": "auditing",
+    "borders": "borders",
     "metrics": "metrics",
+    "monitor": "monitor",
     "published": "published",
-    "replay": "live",
+    "replay": "recording",
     "score": "policy",
     "synth": "synth",
     "testing": "testing",

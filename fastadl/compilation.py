@@ -222,11 +222,13 @@ def _frames(number: Callable[[int], Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 def _stand(book: Book) -> None:
-    """Lights and percentiles of a book of one tier, at an array of prices."""
+    """What is told of all positions of a book of one tier, at an array of prices, and of one of them."""
     instruments, accounts, positions = book.to_frames()
-    engine = Engine(Book.from_frames(instruments, accounts.drop("adl_tier"), positions))
+    engine = Engine(Book.from_frames(instruments, accounts.drop("adl_tier"), positions), fund="9")
     engine.mark(engine.marks)
-    engine.lights(), engine.percentiles()
+    engine.lights(), engine.percentiles(), engine.exposures()
+    engine.distances(), engine.distances(ranking="present")
+    engine.explain(*positions.select("account", "symbol").row(0))
 
 
 def _press(book: Book) -> None:

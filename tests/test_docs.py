@@ -24,7 +24,7 @@ NUMBERS = [
     50,
     51,
     *range(66, 73),
-    *range(75, 111),
+    *range(75, 124),
 ]
 
 SECTIONS = {part.split(maxsplit=1)[0]: part for part in re.split(r"^### ", EXAMPLES, flags=re.MULTILINE)[1:]}
@@ -78,3 +78,33 @@ def test_worked_example(name: str) -> None:
         steps = [int(step) if step.isdigit() else step for step in where.split(".")]
         assert reduce(lambda at, step: at[step], steps, result) == json.loads(value), where
     assert all(result["checks"].values())
+
+
+def test_the_snippets_about_borders_run_and_say_what_they_claim(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (PACKAGE / "docs" / "borders.md").read_text("utf-8")
+    names: dict[str, Any] = {}
+    for snippet in re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL):
+        exec(snippet, names)
+    assert capsys.readouterr().out.startswith("10.0\n1\n")
+    assert names["folded"].differences.select("line", "stated", "folded").rows() == [(2, "0.4", "0.5")]
+    assert names["book"].cash.tolist() == [10_168_410_000]
+
+
+def test_the_snippet_about_transparency_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (PACKAGE / "docs" / "transparency.md").read_text("utf-8")
+    section = page.partition("## The question\n")[2].partition("\n## ")[0]
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    assert capsys.readouterr().out.splitlines()[0].startswith("1 ")
+    assert names["told"].to_ccxt()["rank"] == names["told"].light
+
+
+def test_the_commands_of_the_page_about_transparency_are_understood() -> None:
+    from fastadl.cli import app
+
+    page = (PACKAGE / "docs" / "transparency.md").read_text("utf-8")
+    lines = re.findall(r"^fastadl (.*?)(?: +#.*)?$", page, flags=re.MULTILINE)
+    assert len(lines) > 4
+    for line in lines:
+        app.parse_args(line.split(), exit_on_error=False, print_error=False)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from fastadl.bench.borders import BORDERS
 from fastadl.bench.build import BUILD, COLD, MEMORY
 from fastadl.bench.deep import DEEP
+from fastadl.bench.distance import DISTANCE
 from fastadl.bench.journal import JOURNAL
 from fastadl.bench.limit import LIMIT
 from fastadl.bench.live import LIVE
 from fastadl.bench.mark import MARK, SCALE
+from fastadl.bench.monitor import MONITOR
 from fastadl.bench.policies import ALLOCATIONS, SCORES
 from fastadl.bench.pressure import PRESSURE
 from fastadl.bench.rank import SELECT
@@ -28,6 +31,7 @@ GROUPS: tuple[Group, ...] = (
         SCALE,
         SELECT,
         STANDING,
+        DISTANCE,
         PRESSURE,
         DEEP,
         TICKS,
@@ -39,7 +43,7 @@ GROUPS: tuple[Group, ...] = (
         BUILD,
         MEMORY,
     ),
-    COLD,
+    *(COLD, BORDERS, MONITOR),
 )
 
 

@@ -7,7 +7,9 @@ import sys
 from cyclopts import App, CycloptsError
 
 from fastadl import __version__
+from fastadl.cli.audit import audit
 from fastadl.cli.docs import docs
+from fastadl.cli.explain import explain
 from fastadl.cli.machine import bench, warmup
 from fastadl.cli.policies import policies, reproduce
 from fastadl.cli.replay import replay
@@ -25,7 +27,7 @@ app = App(
     version_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-for _command in (run, stress, replay, synth, policies, reproduce, bench, warmup, docs):
+for _command in (run, stress, replay, explain, audit, synth, policies, reproduce, bench, warmup, docs):
     app.command(_command)
 
 

@@ -1,4 +1,4 @@
-"""``fastadl docs``: the rules, worked examples and what the lab simulates."""
+"""``fastadl docs``: the rules, worked examples, and pages about a part of the package."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ __all__ = ["docs"]
 
 
 def docs(rule: str | None = None, /) -> None:
-    """Show the rules, or one of them, a section, or a worked example.
+    """Show the rules, or one of them, a section, a worked example, or another page.
 
     Parameters
     ----------
     rule
-        A rule such as R27, a section 1 to 9, a worked example such as W1, examples for all of them, or stress
-        for what the stress lab simulates and how far to believe it.
+        A rule such as R27, a section such as 3, a worked example such as W1, or a page: examples; stress,
+        what the stress lab simulates and how far to believe it; transparency, where a position stands and
+        why; borders, positions of ccxt and fills of Hyperliquid; monitor, metrics and alerts.
     """
     text = _documentation(rule)
     terminal = console()
@@ -35,19 +36,17 @@ def _documentation(name: str | None) -> str:
     folder = files("fastadl") / "docs"
     rules = (folder / "rules.md").read_text("utf-8")
     examples = (folder / "examples.md").read_text("utf-8")
+    pages = {file.name.removesuffix(".md"): file for file in folder.iterdir() if file.name.endswith(".md")}
     if name is None:
         return rules
-    if name == "examples":
-        return examples
-    if name == "stress":
-        return (folder / "stress.md").read_text("utf-8")
+    if name in pages:
+        return pages[name].read_text("utf-8")
     heading = rf"## {name}\. " if name.isdigit() else rf"### {re.escape(name.upper())} "
     end = "#{1,2} " if name.isdigit() else "#{1,3} "
     found = re.search(rf"^{heading}.*?(?=^{end}|\Z)", rules + "\n" + examples, flags=re.MULTILINE | re.DOTALL)
     if found is None:
+        known = ", ".join(sorted(pages.keys() - {"rules"}))
         raise InputError(
-            ("docs",),
-            name,
-            "name a rule such as R27, a section 1 to 9, an example W1 to W6, examples, or stress",
+            ("docs",), name, f"name a rule such as R27, a section such as 3, an example W1 to W6, or {known}"
         )
     return found[0].rstrip() + "\n"
