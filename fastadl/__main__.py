@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import ENOSPC
 
 __all__ = ["main"]
 
@@ -27,9 +28,19 @@ def main() -> int:
     except KeyboardInterrupt:
         return _stop("interrupted; nothing was written", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails again
+        _close_output()
         return 141
+    except OSError as error:
+        if error.errno != ENOSPC or error.filename is not None:
+            raise
+        _close_output()
+        return _stop("no space left where the output goes: it is not complete", 2)
     return code
+
+
+def _close_output() -> None:
+    """Let nothing more be printed, or the flush at exit fails again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(line: str, code: int) -> int:

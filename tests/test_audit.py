@@ -280,9 +280,9 @@ def test_a_fill_is_found_by_its_row_its_notice_or_its_account(crashed: Path) -> 
     ("asked", "words"),
     [
         ({"account": "dee"}, "no such fill is in the journal; fastadl audit JOURNAL lists"),
-        ({"account": "cya"}, "the account nearest to cya is cy$"),
-        ({"account": "cy", "symbol": "XX"}, "the symbol nearest to XX is X$"),
-        ({"account": "cy", "bankrupt": "anna"}, "the bankrupt nearest to anna is ann$"),
+        ({"account": "cya"}, "account cya is in none of them; did you mean cy\\?$"),
+        ({"account": "cy", "symbol": "XX"}, "symbol XX is in none of them; did you mean X\\?$"),
+        ({"account": "cy", "bankrupt": "anna"}, "bankrupt anna is in none of them; did you mean ann\\?$"),
         ({"account": "cy", "tick": 2}, "no such fill"),
         ({"account": "cy", "symbol": "Y"}, "no such fill"),
         ({"fill": {"counterparty": "cy", "lots": 6}}, "no such fill"),

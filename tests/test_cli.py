@@ -492,6 +492,17 @@ def test_a_reader_that_leaves_early_is_no_error(scenario: Path) -> None:
         assert started.returncode == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here: a device that takes nothing")
+@pytest.mark.parametrize("words", [["docs", "R27"], ["policies", "bitmex"]])
+def test_output_that_fits_nowhere_is_one_line(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fastadl", *words], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no space left where the output goes" in done.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
 def test_ctrl_c_ends_with_130_and_one_line(scenario: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -230,6 +230,8 @@ def test_a_queue_by_hand() -> None:
     more = Engine(drawn, fund="25")
     assert more.demand(shocks=["0.1"]).lots[0, 0] == 15  # half of the 50 that dan lacks
     assert more.distances(more.demand(shocks=["0.1"])).frame()["adl"].to_list()[:3] == [0.1, 0.1, np.inf]
+    for fund, lots in (("24", 16), ("26", 15)):  # 15.6 and 14.4: a lot is taken whole
+        assert Engine(drawn, fund=fund).demand(shocks=["0.1"]).lots[0, 0] == lots
 
 
 def test_a_position_is_reached_when_its_first_lot_is() -> None:
@@ -413,6 +415,15 @@ def test_choices_are_what_an_engine_of_that_book_says(engine: Engine) -> None:
             assert row["lots_ahead"] == again.lots_ahead
             assert row["adl"] == again.adl
             assert row["liquidation"] == pytest.approx(again.liquidation, rel=1e-6)
+
+
+def test_what_a_part_closed_brings_is_rounded_down() -> None:
+    """One lot of four is worth 100.003 and cost 100.00: a long gets 0.00 of it, and a short pays 0.01."""
+    money = {"ann": "1000", "bob": "1000"}
+    engine = Engine(book("ann X 4 100\nbob X -4 100", cash=money, listed={"X": {"mark": "100.003"}}))
+    for account, atoms in (("ann", 0), ("bob", -1)):
+        choices = engine.explain(account, "X").choices
+        assert choices.filter(choice="close 25 %")["cash"].to_list() == [atoms]
 
 
 def test_a_code_is_told_as_the_id_it_stands_for(engine: Engine) -> None:

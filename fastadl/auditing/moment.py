@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from fastadl.auditing.state import Before, by_hand_before, tables_of, tick_befor
 from fastadl.engine import Engine
 from fastadl.errors import FastadlError, InputError, JournalError
 from fastadl.journal import Entry, read, verify, whole_snapshots
+from fastadl.policy.choices import nearest
 from fastadl.recording.engine import do, engine_of
 from fastadl.recording.entries import arguments, difference, outcome
 
@@ -200,12 +200,11 @@ def _lines(entry: Entry) -> pl.DataFrame:
 
 
 def _near(fill: Mapping[str, Any], names: Mapping[str, set[str]]) -> str:
-    """The name nearest to the first that no fill has."""
+    """The first name that no fill has, and one that is near to it."""
     for name, known in names.items():
         given = fill.get(name, fill.get(_ALIKE.get(name, name)))
-        near = get_close_matches(str(given), sorted(known), n=1, cutoff=0.0)
-        if given is not None and given not in known and near:
-            return f"; the {name} nearest to {given} is {near[0]}"
+        if given is not None and given not in known:
+            return f"; {name} {given} is in none of them{nearest(given, sorted(known))}"
     return ""
 
 
