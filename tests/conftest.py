@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+#: Waiting threads must not spin: several processes test at once, each with as many threads as cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 settings.register_profile("fastadl", deadline=None)  # machines are shared: no test is about time
 settings.load_profile("fastadl")
@@ -13,10 +17,12 @@ settings.load_profile("fastadl")
 EXAMPLES = Path(__file__).parent / "conformance" / "examples"
 #: Files that take long, in the order they are begun: what is begun last is what the run waits for.
 LONG = (
-    "test_wide_ids", "test_cli", "test_ray", "test_cli_warmup", "test_kernels", "test_bad_input", "test_page",
-    "test_live_crashes", "test_live_engine", "test_against_model", "test_live_stateful", "test_stateful",
-    "test_model", "test_determinism", "test_sweep_folder", "test_sweep_report", "test_replay",
-    "test_cli_sweep",
+    "test_ray", "test_kernels", "test_wide_ids", "test_incremental", "test_audit", "test_live_crashes",
+    "test_model", "test_distance", "test_kernel_cache", "test_cli_warmup", "test_page", "test_examples",
+    "test_cli", "test_live_interrupts", "test_processes", "test_sweep", "test_sweep_report",
+    "test_sweep_folder", "test_journal_faults", "test_cli_sweep", "test_against_model", "test_live_stateful",
+    "test_replay", "test_bench", "test_order_book", "test_kernel_edges", "test_bad_input", "test_live",
+    "test_live_engine", "test_live_grow", "test_live_day", "test_synth", "test_queue",
 )  # fmt: skip
 
 

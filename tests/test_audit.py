@@ -35,8 +35,9 @@ from fastadl.policy import CHOICES
 from fastadl.recording.engine import contents_of
 from fastadl.testing import books, marks
 from live_calls import POLICIES, made, perform
+from uncompiled import fewer
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=fewer(40), deadline=None, suppress_health_check=list(HealthCheck))
 X = {"X": {"mark": "100"}}
 
 

@@ -83,6 +83,7 @@ def test_the_readme_of_the_benchmarks_lists_every_case() -> None:
 # ---------------------------------------------------------------- a run
 
 
+@pytest.mark.slow
 def test_a_run_is_one_json_object_with_these_fields(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "--only", "mark", "--json")
     assert (code, err, out.count("\n")) == (0, "", 1)

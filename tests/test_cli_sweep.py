@@ -58,6 +58,7 @@ def test_a_report_is_written_beside_the_tables(stress: Any, tmp_path: Path) -> N
     assert "--html report.html" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", [1, 10**9])
 def test_a_full_disk_costs_the_folder_and_nothing_else(
     stress: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: int
@@ -77,6 +78,7 @@ def test_a_full_disk_costs_the_folder_and_nothing_else(
     assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_in_the_end_costs_the_page_alone(
     stress: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +202,7 @@ def test_what_cannot_be_is_refused_in_one_line(stress: Any, arguments: list[str]
     assert [part for part in parts if part not in line] == []
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_sweep_is_left_alone(stress: Any, tmp_path: Path) -> None:
     assert stress(*MANY, "--out", str(tmp_path))[0] == 0
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}

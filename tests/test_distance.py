@@ -19,8 +19,9 @@ from fastadl.decimals import plain
 from fastadl.engine.indicator.shocks import SIZES
 from fastadl.policy import CHOICES
 from fastadl.testing import books
+from uncompiled import fewer
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=fewer(40), deadline=None, suppress_health_check=list(HealthCheck))
 KEYS = ["account", "symbol", "side"]
 X = {"X": {"mark": "100"}}
 

@@ -16,6 +16,7 @@ from engines import book, cash, lots, state_of
 from fastadl import Book, Engine, Fund, InputError, StageError, testing
 from fastadl.engine import bankruptcy, close_out, detect, spread
 from fastadl.engine import fund as fund_stage
+from uncompiled import fewer
 
 #: ann is bankrupt at 80 by 100 dollars, bob and cy stand on the other side
 POSITIONS = """
@@ -219,7 +220,7 @@ def test_notices_tell_the_counterparty_about_its_own_row():
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=fewer(60), deadline=None)
 @given(st.data())
 def test_summary_adds_up_and_the_old_book_plus_the_report_is_the_new_book(data):
     held = data.draw(testing.books())
@@ -361,7 +362,7 @@ def test_rank_lists_one_side_best_first():
         one.rank("Z", "long")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=fewer(60), deadline=None)
 @given(st.data())
 def test_equity_and_margin_are_exact(data):
     one = Engine(data.draw(testing.books()))

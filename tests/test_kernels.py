@@ -10,6 +10,7 @@ import fastadl.engine
 import fastadl.io  # noqa: F401
 from fastadl.kernels import _jit
 from twins import PAIRS
+from uncompiled import fewer
 
 
 def test_every_public_kernel_has_a_twin() -> None:
@@ -18,7 +19,7 @@ def test_every_public_kernel_has_a_twin() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PAIRS))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=fewer(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_kernel_equals_its_twin(name: str, data: st.DataObject) -> None:
     pair = PAIRS[name]

@@ -234,8 +234,8 @@ def kill_in_a_loop(folder: Path, kills: int, seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_twenty_killed_engines_lose_nothing_acknowledged(tmp_path: Path) -> None:
-    kill_in_a_loop(tmp_path / "j", 20, seed=1)
+def test_ten_killed_engines_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_in_a_loop(tmp_path / "j", 10, seed=1)
 
 
 @pytest.mark.soak

@@ -20,6 +20,7 @@ from fastadl.errors import BoundsError, InputError, StageError
 from fastadl.kernels.mark import guard_slots
 from fastadl.schema import ROW_BOUND
 from fastadl.stress import Depth, OrderBook
+from uncompiled import fewer
 
 TWO = [*RATE, {"min_notional": "1000", "maintenance_rate": "0.05", "max_leverage": "10"}]
 LISTED = {
@@ -174,7 +175,7 @@ def test_a_book_may_begin_with_nothing() -> None:
 NAMES = st.lists(st.text("abé\U0001f600Z", min_size=1, max_size=3), min_size=1, max_size=30, unique=True)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=fewer(60))
 @given(NAMES, st.lists(st.integers(0, 6), min_size=1, max_size=9), st.booleans())
 def test_ids_keep_their_order_however_they_come(names: list[str], sizes: list[int], ascending: bool) -> None:
     names = sorted(names) if ascending else names

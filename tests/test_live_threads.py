@@ -9,8 +9,9 @@ import polars as pl
 
 import fastadl as fa
 from test_live import batch, check_layout, market
+from uncompiled import fewer
 
-_ROUNDS = 60
+_ROUNDS = fewer(60)
 
 
 def test_a_reader_sees_finished_calls_only() -> None:

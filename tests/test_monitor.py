@@ -20,8 +20,9 @@ from fastadl.monitor import DEFAULT_RULES, METRICS, Alert, Rule, log, read_rules
 from fastadl.monitor.alerts import Watched
 from fastadl.monitor.windows import SLICES, Window
 from fastadl.testing import books
+from uncompiled import fewer
 
-few = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=fewer(60), deadline=None, suppress_health_check=list(HealthCheck))
 X = {"X": {"mark": "100"}}
 RICH = {"ann": "9999", "bob": "9999"}
 TWO = {

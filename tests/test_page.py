@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,16 @@ RESULTS: dict[str, Callable[[], StressResult]] = {
 }
 
 
+@cache
+def result_of(name: str) -> StressResult:
+    """One of those, run once."""
+    return RESULTS[name]()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RESULTS)
 def test_whatever_happened_every_chart_that_is_there_has_marks(name: str, tmp_path: Path) -> None:
-    page = html(RESULTS[name]())
+    page = html(result_of(name))
     seen = opened(page, tmp_path, width=390)
     assert seen["console"] == []
     assert seen["figures"]
@@ -286,7 +293,7 @@ def test_of_several_seeds_cards_show_the_mean_fund_and_the_one_that_is_enough_wi
 def test_no_money_in_a_card_is_a_zero() -> None:
     shown = cards(Experiment(book=SMALL, scenario="flash-crash", fund="0").run())
     assert next(number for words, number in shown.items() if "in the fund at first" in words) == "0"
-    assert "–" not in cards(RESULTS["nobody falls"]()).values()
+    assert "–" not in cards(result_of("nobody falls")).values()
 
 
 def test_what_is_still_owed_is_not_covered(three: StressResult) -> None:
@@ -330,16 +337,16 @@ def test_policies_that_took_nothing_or_met_nobody_have_words_for_charts() -> Non
 
 
 def test_a_quiet_market_and_a_rich_fund_are_said_in_words() -> None:
-    quiet = html(RESULTS["nobody falls"]())
+    quiet = html(result_of("nobody falls"))
     assert "nobody falls below the margin" in visible(quiet)
     assert "Nobody fell below the maintenance margin at any step." in visible(quiet)
-    rich = html(RESULTS["the fund holds"]())
+    rich = html(result_of("the fund holds"))
     assert "the insurance fund holds, and nobody is deleveraged" in visible(rich)
     assert visible(rich).count("Nobody was deleveraged.") == 2
 
 
 def test_an_interrupted_result_says_so_and_shows_policies_that_were_run() -> None:
-    page = html(interrupted(60))
+    page = html(result_of("interrupted"))
     assert "Interrupted: 1 of 3 runs is whole. Not run: vega." in visible(page)
     assert re.search(r"<h1>Stopped after \d+ of 48 steps of run 2 of 3: markets fall by", page)
     assert re.search(r"<h1>Stopped after \d of 48 steps: markets fall by", html(interrupted(7)))
@@ -369,7 +376,7 @@ def test_every_metric_is_explained_and_the_ends_are_marked(three: StressResult, 
 
 
 def test_one_policy_alone_is_neither_best_nor_worst() -> None:
-    page = html(RESULTS["no fund"]())
+    page = html(result_of("no fund"))
     assert "<i class=" not in page
 
 

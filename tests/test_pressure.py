@@ -21,8 +21,9 @@ from fastadl.report.pressure import show
 from fastadl.stress import pressure
 from fastadl.stress.pressure import SHOCKS, Pressure
 from fastadl.testing import books
+from uncompiled import fewer
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=fewer(40), deadline=None, suppress_health_check=list(HealthCheck))
 moves = st.sampled_from(["-0.9", "-0.5", "-0.2", "-0.03", "0", "0.01", "0.25", "1.5"])
 
 

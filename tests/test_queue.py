@@ -25,9 +25,10 @@ from fastadl.report.explain import drawn, show
 from fastadl.report.queue import SHOCKS, Place, places
 from fastadl.report.queue_words import choice_line, headline, liquidated, position, reach_line
 from fastadl.testing import books
+from uncompiled import fewer
 
 EXAMPLES = Path(__file__).parent / "conformance" / "examples"
-few = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=fewer(30), deadline=None, suppress_health_check=list(HealthCheck))
 KEYS = ("account", "symbol", "side")
 X = {"X": {"mark": "100"}}
 

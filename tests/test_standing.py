@@ -14,6 +14,7 @@ from fastadl.engine.indicator.sides import Sides
 from fastadl.errors import InputError, StageError
 from fastadl.policy import CHOICES
 from fastadl.policy.choices import alone
+from uncompiled import fewer
 
 TIERS = [{"min_notional": "0", "maintenance_rate": "0.005"}]
 
@@ -99,7 +100,7 @@ def test_equity_of_exactly_zero_is_let_in() -> None:
 @pytest.fixture(scope="module")
 def engine() -> fa.Engine:
     """A book in which profits, losses, hedges and several rows an account occur, and one account owes."""
-    book = fa.synth.book("pareto", positions=3000, accounts=900, instruments=7, seed=4)
+    book = fa.synth.book("pareto", positions=fewer(3000), accounts=fewer(900), instruments=7, seed=1)
     made = fa.Engine(book, fund="1000000000")
     made.tick(made.marks * np.linspace(0.8, 1.15, 7))
     return made

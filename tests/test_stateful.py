@@ -19,6 +19,7 @@ from fastadl.decimals import plain
 from fastadl.testing import assert_books_equal, books, check_invariants, marks
 from model.policy import PRESETS
 from model.strategies import policies
+from uncompiled import fewer
 
 OPPOSITE = {"long": "short", "short": "long"}
 FUNDS = st.builds(
@@ -271,4 +272,4 @@ class Waterfall(RuleBasedStateMachine):
 
 
 TestWaterfall = Waterfall.TestCase
-TestWaterfall.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+TestWaterfall.settings = settings(max_examples=fewer(40), stateful_step_count=15, deadline=None)

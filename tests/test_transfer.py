@@ -19,6 +19,7 @@ from fastadl.kernels.guard import BELOW_ZERO, HEALTH, UNCUT, allowed
 from fastadl.kernels.layout import expand
 from twins.books import case
 from twins.fills import Queue
+from uncompiled import fewer
 
 #: ann is bankrupt at 80 by 100 dollars: her bankruptcy price is 90
 POSITIONS = """
@@ -282,7 +283,7 @@ def test_the_list_of_the_refused_stands_behind_the_uncovered():
         assert len(scenario.frames()["refused"]) == cut
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=fewer(150), deadline=None)
 @given(st.data())
 def test_health_is_kept_to_the_lot(data):
     """Against counting: of all k up to what is asked the largest that leaves health where it was."""
