@@ -9,6 +9,7 @@ from fastadl.bench.borders import BORDERS
 from fastadl.bench.build import BUILD, COLD, MEMORY
 from fastadl.bench.deep import DEEP
 from fastadl.bench.distance import DISTANCE
+from fastadl.bench.incremental import INCREMENTAL
 from fastadl.bench.journal import JOURNAL
 from fastadl.bench.limit import LIMIT
 from fastadl.bench.live import LIVE
@@ -37,6 +38,7 @@ GROUPS: tuple[Group, ...] = (
         TICKS,
         CROWD,
         LIVE,
+        INCREMENTAL,
         JOURNAL,
         SCORES,
         ALLOCATIONS,
