@@ -24,7 +24,7 @@ NUMBERS = [
     50,
     51,
     *range(66, 73),
-    *range(75, 124),
+    *range(75, 127),
 ]
 
 SECTIONS = {part.split(maxsplit=1)[0]: part for part in re.split(r"^### ", EXAMPLES, flags=re.MULTILINE)[1:]}

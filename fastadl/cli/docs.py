@@ -22,7 +22,8 @@ def docs(rule: str | None = None, /) -> None:
     rule
         A rule such as R27, a section such as 3, a worked example such as W1, or a page: examples; stress,
         what the stress lab simulates and how far to believe it; transparency, where a position stands and
-        why; borders, positions of ccxt and fills of Hyperliquid; monitor, metrics and alerts.
+        why; borders, positions of ccxt and fills of Hyperliquid; monitor, metrics and alerts; incremental,
+        marks that cost what moved.
     """
     text = _documentation(rule)
     terminal = console()
