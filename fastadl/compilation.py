@@ -115,6 +115,7 @@ def _works() -> list[Callable[[], object]]:
         *(partial(_run, book, policy) for policy in _policies()),
         partial(_stand, book),
         partial(_press, book),
+        partial(_wake, book),
     ]
 
 
@@ -237,6 +238,14 @@ def _press(book: Book) -> None:
     state, moves = engine._state, np.array([-0.5, 0.0])
     units = shocked_units(state, moves, np.ones(len(book.instruments)))
     sums(state, units, np.ones((len(book.instruments.currencies), len(moves))), by_notional=True)
+
+
+def _wake(book: Book) -> None:
+    """Marks that look at who wakes, of a book that trades between them."""
+    engine = Engine(book, incremental=True)
+    engine.mark({"A": "100", "B": "100"})
+    engine.deposit({"account": ["d"], "amount_atoms": [1]})
+    engine.mark({"A": "99"})
 
 
 def _run(book: Book, policy: AdlPolicy) -> None:

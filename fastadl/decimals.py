@@ -30,6 +30,10 @@ def parse_decimal(text: str) -> Fraction:
     """
     if len(text) > _LONGEST or not _DECIMAL.match(text):
         raise ValueError("write a decimal such as 12.5, without exponent")
+    return _decimal(text)
+
+
+def _decimal(text: str) -> Fraction:
     whole, _, places = text.partition(".")
     return Fraction(int(whole + places), 10 ** len(places))
 
@@ -45,7 +49,7 @@ def exact(value: object) -> Fraction:
     if type(value) is float:  # by far the most frequent
         shown = repr(value)
         if _DECIMAL.match(shown):
-            return parse_decimal(shown)
+            return _decimal(shown)
     if isinstance(value, str):
         return parse_decimal(value)
     if isinstance(value, (bool, np.bool_)):

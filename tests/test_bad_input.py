@@ -282,7 +282,7 @@ OPTIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"threads": numba.config.NUMBA_NUM_THREADS + 1}, "threads: ", "the threads numba has"),
     ({"threads": 1.0}, "threads: 1.0", "the threads numba has"),
     ({"threads": True}, "threads: True", "the threads numba has"),
-    ({"incremental": True}, "incremental: True", "leave it out; every mark is a full pass"),
+    ({"incremental": 1}, "incremental: 1", "give True or False"),
 ]  # fmt: skip
 
 

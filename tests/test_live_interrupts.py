@@ -20,12 +20,13 @@ from live_calls import made, state
 from test_live import batch
 
 
-def interrupted_at(line: int, files: set[str], call: Callable[[], Any]) -> bool:
-    """Whether a call was interrupted, at so many lines of some files."""
+def interrupted_at(line: int, files: set[str], call: Callable[[], Any], within: str = "") -> bool:
+    """Whether a call was interrupted, at so many lines of some files, or of functions of one name in them."""
     left = [line]
 
     def trace(frame: Any, event: str, _: Any) -> Any:
-        if frame.f_code.co_filename not in files:
+        code = frame.f_code
+        if code.co_filename not in files or within not in ("", code.co_name):
             return None
         if event == "line":
             left[0] -= 1

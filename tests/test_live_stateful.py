@@ -34,6 +34,7 @@ from live_draws import (
 )  # fmt: skip
 from live_model import FUND, MARKET, ROW_BOUND, SIDES, Execution, Fill, LiveModel, NotNow, Refused, Wanted
 from model import margin
+from uncompiled import fewer
 
 
 def holdings(engine: Engine) -> dict[str, dict[Any, Any]]:
@@ -70,12 +71,18 @@ CALLS = {
 class Exchange(RuleBasedStateMachine):
     """An engine and its model, told the same."""
 
+    options: dict[str, Any] = {}  # noqa: RUF012
+
     @initialize(dice=DICE)
     def build(self, dice):
         raw = draw_world(dice)
         self.model = LiveModel(raw)
         self.engine = Engine(
-            book_of(raw), policy=raw["policy"], fund=funds_of(raw), liquidity=raw["liquidity"]
+            book_of(raw),
+            policy=raw["policy"],
+            fund=funds_of(raw),
+            liquidity=raw["liquidity"],
+            **self.options,
         )
         self.liquidity = raw["liquidity"] is not None
         assert holdings(self.engine) == self.model.holdings()
@@ -481,7 +488,7 @@ class SoakExchange(Exchange):
 
 TestExchange = Exchange.TestCase
 TestExchange.settings = settings(
-    max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=fewer(20), stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
 )
 TestSoakExchange = pytest.mark.soak(SoakExchange.TestCase)
 TestSoakExchange.settings = settings(TestExchange.settings, max_examples=3000, stateful_step_count=100)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from fastadl import reference
 from fastadl.engine.results import Tick
 from fastadl.engine.state import State, bounded
 from fastadl.kernels.bankruptcy import Work, bankruptcy_values, net_hedges
-from fastadl.kernels.layout import Rows, expand
+from fastadl.kernels.layout import expand
 from fastadl.policy import AdlPolicy
 from fastadl.schema import BoolArray, Int64Array, IntArray
 
@@ -51,7 +53,7 @@ def declare(state: State, tick: Tick, policy: AdlPolicy) -> Bankruptcies:
     (rule R87): what they have left is split like a shortfall below zero. Who has orders out waits (R108).
     """
     if not len(tick.accounts):
-        return _nobody(state.book.rows)
+        return _nobody(state.book.rows.leg.dtype)
     slots = state.book.slot[tick.accounts]
     values = state.evaluated(slots)
     waiting = state.orders.among(tick.accounts)
@@ -90,11 +92,10 @@ def bankruptcies(state: State, slots: IntArray, by_notional: bool) -> Bankruptci
     return Bankruptcies(work=work, owner=owner, left=np.abs(work.lots), value=value, cut=cut)
 
 
-def _nobody(rows: Rows) -> Bankruptcies:
+@cache
+def _nobody(leg: np.dtype[Any]) -> Bankruptcies:
     none = np.empty(0, np.int64)
-    work = Work(
-        np.zeros(1, np.int64), none.astype(np.int32), none, none, none.astype(rows.leg.dtype), none, none
-    )
+    work = Work(np.zeros(1, np.int64), none.astype(np.int32), none, none, none.astype(leg), none, none)
     return Bankruptcies(work=work, owner=none, left=none, value=none, cut=none.astype(np.bool_))
 
 

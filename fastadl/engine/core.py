@@ -78,7 +78,7 @@ class Core:
     def _check_marked(self) -> None:
         """Refuse to value rows of instruments that were never marked."""
         state = self._state
-        for i in state.unmarked(state.marks):
+        for i in () if state.marks.complete else state.unmarked(state.marks):
             raise StageError(f"{state.instruments.symbols[i]} has no mark yet: call mark(prices) first")
 
     def _came(self, money: list[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -23,16 +23,15 @@ def mark(
     """Replace marks and oracle prices; refuses, with nothing changed, what R1, R20 or R106 does not allow."""
     unit = nearest_units(state.instruments, prices)
     old, marks = state.marks, state.marks.moved(prices, unit)
-    first = np.isnan(old.price)
-    never = np.count_nonzero(first) > 0
-    if never and first_tick:  # later ones may leave out what nobody can hold yet
+    if not old.complete and first_tick:  # later ones may leave out what nobody can hold yet
         _refuse_missing(state, marks)
     state.check_values(marks)
-    if never:
+    if not old.complete:
+        first = np.isnan(old.price)
         fresh = {i: (price, u) for (i, price), u in zip(prices.items(), unit, strict=True) if first[i]}
         old = old.moved({i: price for i, (price, _) in fresh.items()}, [u for _, u in fresh.values()])
     told = {**state.told, **oracle}
-    spoken = marks.moved(told, nearest_units(state.instruments, told, "oracle"))
+    spoken = marks.moved(told, nearest_units(state.instruments, told, "oracle")) if told else marks
     if oracle:
         state.check_values(spoken, "oracle")
     state.set_prices((marks, old, spoken, told))
@@ -44,12 +43,13 @@ def _refuse_missing(state: State, marks: Marks) -> None:
         raise InputError(("prices", state.instruments.symbols[i]), "missing", remedy)
 
 
-def detect(state: State, tick: Tick) -> None:
-    """Find liquidatable accounts, in order of work (rule R21)."""
-    rows = state.book.rows
-    if np.count_nonzero(np.abs(state.marks.unit) > state.ceiling):
-        state.fit()
-    found = _suspects(state)
+def detect(state: State, tick: Tick, moved: Collection[int], before: Marks) -> None:
+    """Find liquidatable accounts, in order of work (rule R21); `moved` are those marked since `before`."""
+    rows, found = state.book.rows, None
+    if state.wake is not None:
+        found = state.wake.found(moved, before)
+    if found is None:
+        found = _suspects(state)
     if not len(found):
         return
     values = state.evaluated(found)
@@ -79,6 +79,8 @@ def detect(state: State, tick: Tick) -> None:
 
 def _suspects(state: State) -> IntArray:
     """Slots that the streaming pass cannot clear."""
+    if not state.fitting:
+        state.fit()
     rows, blocks = state.book.rows, state.blocks
     found, count = np.empty(len(rows.cash), np.int32), np.empty(len(blocks), np.int64)
     scan(rows, state.guard, _weights(state.marks, state), blocks, found, count)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from math import floor
 from time import perf_counter
 from typing import Any
 
@@ -22,11 +21,13 @@ from fastadl.engine.reading import Readable
 from fastadl.engine.results import Checks, Marked, Report, Tick
 from fastadl.engine.settings import (
     checked_funds,
+    checked_incremental,
     checked_liquidity,
     checked_policy,
     checked_threads,
 )
 from fastadl.engine.state import FUND, State
+from fastadl.engine.wake import Wake
 from fastadl.errors import InputError, StageError
 from fastadl.kernels._threads import refuse_fork
 from fastadl.policy import AdlPolicy, AnyOrderBook
@@ -47,6 +48,9 @@ class Engine(Ordering, Live, Changing, Readable):
         Cash of the insurance fund (one-currency book), a `Fund`, or one per currency.
     liquidity : mapping, Liquidity or AnyOrderBook, optional
         Simulated order book that detected accounts are closed in (rules R22, R100).
+    incremental : bool
+        Look in a mark only at accounts that its prices may have made liquidatable (rule R124). All answers
+        are the same; a mark costs what moved, and up to 24 bytes a position are kept.
     threads : int, optional
         Threads of the kernels, at most what numba was started with (``NUMBA_NUM_THREADS``, by default the
         number of cores); numba's setting if left out. No result depends on it.
@@ -88,8 +92,6 @@ class Engine(Ordering, Live, Changing, Readable):
         threads: int | None = None,
         copy: bool = True,
     ) -> None:
-        if incremental:
-            raise InputError(("incremental",), incremental, "leave it out; every mark is a full pass")
         refuse_fork()
         self.policy = checked_policy(book, policy)
         self.liquidity = checked_liquidity(book, liquidity)
@@ -98,6 +100,8 @@ class Engine(Ordering, Live, Changing, Readable):
         if copy:
             memory.refuse_beyond(book.nbytes, ("copy",), f"a copy of {book!r}")
         self._state = State(book.copy() if copy else book)
+        if checked_incremental(incremental):
+            self._state.wake = Wake(self._state)
         for c, (each, decimals) in enumerate(zip(funds, book.instruments.decimals, strict=True)):
             self._state.endow(c, each.cash_atoms(decimals))
         self._rules = [FundRule(each, self.policy, book.instruments, c) for c, each in enumerate(funds)]
@@ -267,7 +271,7 @@ class Engine(Ordering, Live, Changing, Readable):
             self._closed_at_zero &= by_hand.close(state, tick, order, policy, self._next())
             self._fills_lawful &= tick.fills_lawful
             for c in range(len(self._rules)):
-                tick.fund_before[c] = tick.fund_after[c] = floor(state.reserve_equity(FUND, c))
+                tick.fund_before[c] = tick.fund_after[c] = state.reserve_floor(FUND, c)
             tick.seconds["adl"] = perf_counter() - start
             return Report(tick, state.book, policy.cancel_orders)
 

@@ -25,43 +25,64 @@ Betas: TypeAlias = tuple[tuple[str, Fraction], ...]
 
 #: Linear unit values share a denominator up to here, so that their sums need no unlimited integers.
 _SHARED = 10**9
+#: Up to so many prices of an array are worked on one by one.
+_FEW = 8
 #: Smallest and largest value of a lot, in atoms, that float64 and 62 bits can work with.
 _LEAST, _MOST = 2.0**-200, 2.0**62
 
 
 class FloatPrices(Mapping[int, Fraction]):
-    """A price of every instrument as float64, which means its shortest decimal; found when asked for."""
+    """Prices as float64, which means their shortest decimals; found when asked for.
 
-    __slots__ = ("array",)
+    Attributes
+    ----------
+    array : float64 (instruments)
+    some : sequence of int
+        Instruments whose prices are meant.
+    """
 
-    def __init__(self, array: Float64Array) -> None:
+    __slots__ = ("array", "some")
+
+    def __init__(self, array: Float64Array, some: Sequence[int] | None = None) -> None:
         self.array = array
+        self.some = range(len(array)) if some is None else some
 
     def __getitem__(self, instrument: int) -> Fraction:
         return exact(float(self.array[instrument]))
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self.array)))
+        return iter(self.some)
 
     def __len__(self) -> int:
-        return len(self.array)
+        return len(self.some)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all prices are meant."""
+        return len(self.some) == len(self.array)
 
 
 class Units(Sequence[Fraction]):
     """Exact unit values by instrument, each worked out when first asked for; 0 without a mark."""
 
-    __slots__ = ("_instruments", "_known", "_marks")
+    __slots__ = ("_instruments", "_known", "_marks", "floats")
 
     def __init__(
-        self, instruments: Instruments, marks: list[Fraction | float | None], known: list[Fraction | None]
+        self,
+        instruments: Instruments,
+        marks: list[Fraction | float | None],
+        known: dict[int, Fraction],
+        *,
+        floats: bool = False,
     ) -> None:
         self._instruments, self._marks, self._known = instruments, marks, known
+        self.floats = floats  # whether every mark is the shortest decimal of a float64
 
     def __len__(self) -> int:
         return len(self._marks)
 
     def __getitem__(self, instrument: Any) -> Any:
-        unit = self._known[instrument]
+        unit = self._known.get(instrument)
         if unit is None:
             unit = Fraction(0)
             if self._marks[instrument] is not None:
@@ -71,17 +92,19 @@ class Units(Sequence[Fraction]):
 
     def moved(self, prices: Mapping[int, Fraction]) -> Units:
         """The same with new marks for some instruments."""
-        if isinstance(prices, FloatPrices):
-            return Units(self._instruments, prices.array.tolist(), [None] * len(prices))
+        floats = prices if isinstance(prices, FloatPrices) else None
+        if floats is not None and floats.whole:
+            return Units(self._instruments, floats.array.tolist(), {}, floats=True)
         marks, known = self._marks.copy(), self._known.copy()
-        for i, price in prices.items():
-            marks[i], known[i] = price, None
-        return Units(self._instruments, marks, known)
+        for i in prices:
+            marks[i] = prices[i] if floats is None else float(floats.array[i])
+            known.pop(i, None)
+        return Units(self._instruments, marks, known, floats=self.floats and floats is not None)
 
     def under(self, instruments: Instruments) -> Units:
         """The same of more instruments, the new ones without a mark."""
         more = [None] * (len(instruments) - len(self))
-        return Units(instruments, [*self._marks, *more], [*self._known, *more])
+        return Units(instruments, [*self._marks, *more], self._known.copy(), floats=self.floats and not more)
 
     def mark(self, instrument: int) -> Fraction:
         """The exact mark of an instrument that has one."""
@@ -126,13 +149,14 @@ class Marks:
         The same exactly.
     """
 
-    __slots__ = ("_exact", "_instruments", "_scaled", "_weighted", "price", "unit", "units")
+    __slots__ = ("_complete", "_exact", "_instruments", "_scaled", "_weighted", "price", "unit", "units")
 
     def __init__(self, instruments: Instruments, price: Float64Array, unit: Float64Array, units: Any) -> None:
         self._instruments = instruments
         self._scaled: dict[Fraction, Marks] = {}
         self._exact: Exact | None = None
         self._weighted: tuple[Betas, Exact] | None = None
+        self._complete: bool | None = None
         self.price = price
         self.unit = unit
         self.units = units
@@ -147,7 +171,7 @@ class Marks:
     def of(cls, instruments: Instruments, given: Mapping[int, Fraction]) -> Marks:
         """Marks of some instruments, none of the others."""
         count = len(instruments)
-        units = Units(instruments, [None] * count, [None] * count)
+        units = Units(instruments, [None] * count, {})
         start = cls(instruments, np.full(count, np.nan), np.zeros(count), units)
         return start.moved(given, nearest_units(instruments, given))
 
@@ -155,12 +179,13 @@ class Marks:
         """New marks for some instruments, the others kept; `unit` is what `nearest_units` says of them."""
         if not prices:
             return self
-        if isinstance(prices, FloatPrices):
+        if isinstance(prices, FloatPrices) and prices.whole:
             return Marks(self._instruments, prices.array, np.asarray(unit), self.units.moved(prices))
         marks = Marks(self._instruments, self.price.copy(), self.unit.copy(), self.units.moved(prices))
-        which = list(prices)
-        marks.price[which] = [float(price) for price in prices.values()]
-        marks.unit[which] = unit
+        given: Any = prices.array if isinstance(prices, FloatPrices) else prices
+        for i, each in zip(prices, unit, strict=True):
+            marks.price[i], marks.unit[i] = float(given[i]), each
+        marks._complete = self._complete or None
         return marks
 
     def under(self, instruments: Instruments) -> Marks:
@@ -168,6 +193,20 @@ class Marks:
         more = len(instruments) - len(self.price)
         price = np.append(self.price, np.full(more, np.nan))
         return Marks(instruments, price, np.append(self.unit, np.zeros(more)), self.units.under(instruments))
+
+    def after(self, prices: Mapping[int, Fraction]) -> Mapping[int, Fraction]:
+        """New prices without those that are what they were, if few are left."""
+        if not (isinstance(prices, FloatPrices) and self.units.floats):
+            return prices
+        (some,) = (prices.array != self.price).nonzero()
+        return FloatPrices(prices.array, some.tolist()) if len(some) <= _FEW else prices
+
+    @property
+    def complete(self) -> bool:
+        """Whether every instrument has a mark."""
+        if self._complete is None:
+            self._complete = not np.count_nonzero(np.isnan(self.price))
+        return self._complete
 
     def scaled(self, factor: Fraction) -> Marks:
         """All prices multiplied by one number; to value rows by, not to move on from."""
@@ -251,9 +290,10 @@ def given_prices(instruments: Instruments, prices: Any, what: str = "prices") ->
     """
     if _are_floats(prices, len(instruments)):
         return FloatPrices(np.array(prices))
-    if isinstance(prices, Mapping):
+    if isinstance(prices, (dict, Mapping)):
+        code = instruments.code
         given = [
-            (instruments.lookup(symbol, (what, str(symbol))), symbol, price)
+            (code.get(symbol) if type(symbol) is str else None, symbol, price)
             for symbol, price in prices.items()
         ]
     else:
@@ -273,6 +313,8 @@ def given_prices(instruments: Instruments, prices: Any, what: str = "prices") ->
         given = [(i, instruments.symbols[i], price) for i, price in enumerate(array)]
     found = {}
     for i, symbol, price in given:
+        if i is None:
+            i = instruments.lookup(symbol, (what, str(symbol)))
         try:
             value = exact(price)
         except ValueError as error:
@@ -287,7 +329,7 @@ def _are_floats(prices: Any, count: int) -> bool:
     """Whether they are an array of float64 in which nothing is to be refused."""
     if not isinstance(prices, np.ndarray) or prices.dtype != np.float64 or prices.shape != (count,):
         return False
-    return count > 0 and prices.min() > 0.0 and prices.max() < np.inf
+    return count > 0 and np.minimum.reduce(prices) > 0.0 and np.maximum.reduce(prices) < np.inf
 
 
 def nearest_units(
@@ -300,8 +342,8 @@ def nearest_units(
     BoundsError
         If a lot would be worth more than 2^62 atoms, or next to nothing.
     """
-    if not isinstance(prices, FloatPrices):
-        return [_nearest_unit(instruments[i], price, what) for i, price in prices.items()]
+    if not (isinstance(prices, FloatPrices) and prices.whole):
+        return [_nearest_unit(instruments[i], prices[i], what) for i in prices]
     units, sure = np.empty(len(prices)), np.empty(len(prices), np.bool_)
     unit_values(prices.array, Scale(*instruments.scale), instruments.inverse, units, sure)
     size = np.abs(units)

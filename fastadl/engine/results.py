@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,8 @@ LISTS: dict[str, tuple[str, ...]] = {
     "refused": ("account", "bankrupt", "instrument", "long", "lots", "health"),
 }  # fmt: skip
 
+_SECONDS = dict.fromkeys(("mark", "detect", "close_out", "fund", "adl"), 0.0)
+_NOBODY, _NO_STATUS = np.empty(0, np.int32), np.empty(0, np.bool_)
 _FLOAT = {"maintenance_ratio", "score"}
 _FLAG = {"bankrupt", "long", "surplus", "mark", "health"}
 _MONEY = (
@@ -61,19 +64,21 @@ class Tick:
     def __init__(self, number: int, time: int, currencies: int) -> None:
         self.number = number
         self.time = time
-        self.accounts: IntArray = np.empty(0, np.int32)
-        self.was_bankrupt: BoolArray = np.empty(0, np.bool_)
-        self.lists: dict[str, list[dict[str, IntArray]]] = {name: [] for name in LISTS}
+        self.accounts: IntArray = _NOBODY
+        self.was_bankrupt: BoolArray = _NO_STATUS
+        self.lists: defaultdict[str, list[dict[str, IntArray]]] = defaultdict(list)
         self.open_rows: list[tuple[int, int, bool, int]] = []
         self.fund_before: list[int] = [0] * currencies
         self.fund_after: list[int] = [0] * currencies
-        self.seconds: dict[str, float] = dict.fromkeys(("mark", "detect", "close_out", "fund", "adl"), 0.0)
+        self.seconds: dict[str, float] = _SECONDS.copy()
         self.fills_lawful = True
 
     def copy(self) -> Tick:
         """The same, so that appending to the one does not change the other."""
         other = copy(self)
-        other.lists = {name: [dict(part) for part in parts] for name, parts in self.lists.items()}
+        other.lists = defaultdict(
+            list, {name: [dict(part) for part in parts] for name, parts in self.lists.items()}
+        )
         other.open_rows = self.open_rows.copy()
         other.seconds = self.seconds.copy()
         return other
@@ -89,7 +94,7 @@ class Tick:
 
     def column(self, name: str, column: str) -> IntArray:
         """One column of a list."""
-        if self.lists[name]:
+        if self.lists.get(name):
             return np.concatenate([part[column] for part in self.lists[name]])
         return np.empty(0, np.float64 if column in _FLOAT else np.bool_ if column in _FLAG else np.int64)
 
@@ -162,7 +167,7 @@ class Report:
         self.tick = tick.number
         self.time = tick.time
         self._tick = tick
-        self._ids = book.accounts
+        self._ids = book._id
         self._currency = book.currency
         self._instruments = book.instruments
         self._cancel_orders = cancel_orders

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fractions import Fraction
 from numbers import Integral
 from typing import Any
+
+import numpy as np
 
 from fastadl.book import Book
 from fastadl.contracts import Instruments
@@ -19,6 +21,7 @@ from fastadl.schema import SUM_BOUND
 
 __all__ = [
     "checked_funds",
+    "checked_incremental",
     "checked_liquidity",
     "checked_policy",
     "checked_rates",
@@ -26,6 +29,9 @@ __all__ = [
     "checked_time",
     "running_on",
 ]
+
+#: A block that changes nothing; entered again and again.
+_AS_IT_IS = nullcontext()
 
 
 def checked_funds(book: Book, given: Any, policy: AdlPolicy) -> list[Fund]:
@@ -118,6 +124,13 @@ def checked_policy(book: Book, given: str | Mapping[str, Any] | AdlPolicy) -> Ad
     return policy
 
 
+def checked_incremental(incremental: object) -> bool:
+    """Whether marks are to be incremental."""
+    if not isinstance(incremental, (bool, np.bool_)):
+        raise InputError(("incremental",), incremental, "give True or False")
+    return bool(incremental)
+
+
 def checked_threads(threads: object) -> int | None:
     """A number of threads that numba has, or None for its own setting."""
     if threads is None:
@@ -132,8 +145,7 @@ def checked_threads(threads: object) -> int | None:
     return int(threads)
 
 
-@contextmanager
-def running_on(count: int | None) -> Iterator[None]:
+def running_on(count: int | None) -> AbstractContextManager[None]:
     """Run kernels of this Python thread on so many threads.
 
     Raises
@@ -142,9 +154,11 @@ def running_on(count: int | None) -> Iterator[None]:
         In a forked child that cannot run them.
     """
     refuse_fork()
-    if count is None:
-        yield
-        return
+    return _AS_IT_IS if count is None else _on(count)
+
+
+@contextmanager
+def _on(count: int) -> Iterator[None]:
     import numba
 
     before = numba.get_num_threads()

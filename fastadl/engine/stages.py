@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import floor
 from time import perf_counter
 from typing import Any
 
@@ -46,21 +45,23 @@ class Stages(Core):
         start = perf_counter()
         now = checked_time(time, self._time)
         spoken = {} if oracle is None else given_prices(state.instruments, oracle, "oracle")
-        named = given_prices(state.instruments, prices)
+        before = state.marks
+        named = before.after(given_prices(state.instruments, prices))
         detect.mark(state, named, spoken, first_tick=self._number < 0)
         begin_session(state, self.policy, now)
         self._time, self._number = now, self._number + 1
         tick = Tick(self._number, now, len(state.instruments.currencies))
         for c, rule in enumerate(self._rules):
             rule.marked(state, now)
-            tick.fund_before[c] = floor(state.reserve_equity(FUND, c))
+            tick.fund_before[c] = state.reserve_floor(FUND, c)
         self._tick, self._doomed = tick, None
         between = perf_counter()
-        detect.detect(state, tick)
+        detect.detect(state, tick, named, before)
         tick.seconds["mark"] = between - start
         tick.seconds["detect"] = perf_counter() - between
-        bankrupt = int(np.count_nonzero(tick.was_bankrupt))
-        return Marked(tick.number, now, len(tick.accounts) - bankrupt, bankrupt)
+        found = len(tick.accounts)
+        bankrupt = int(np.count_nonzero(tick.was_bankrupt)) if found else 0
+        return Marked(tick.number, now, found - bankrupt, bankrupt)
 
     def _settle(self, given: Executions | None) -> Int64Array:
         """Book executions, or let the liquidity model close; what each execution realised."""
@@ -98,7 +99,7 @@ class Stages(Core):
         self._closed_at_zero &= spread(state, tick, doomed, self.policy, self._rules)
         self._fills_lawful &= tick.fills_lawful
         for c in range(len(self._rules)):
-            tick.fund_after[c] = floor(state.reserve_equity(FUND, c))
+            tick.fund_after[c] = state.reserve_floor(FUND, c)
         tick.seconds["adl"] += perf_counter() - start
         self._tick = self._doomed = None
         return Report(tick, state.book, self.policy.cancel_orders)

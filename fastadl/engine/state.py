@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fastadl.engine.live.accounts import Register
     from fastadl.engine.live.room import Room
     from fastadl.engine.socialize.sessions import Session
+    from fastadl.engine.wake import Wake
 
 __all__ = ["FUND", "HEADROOM", "MARKET", "State"]
 
@@ -84,6 +85,8 @@ class State:
         nobody asks.
     orders : OpenOrders
         Liquidation orders that are out (rule R108).
+    wake : Wake or None
+        Which accounts a mark looks at; None where it looks at all (rule R124).
     """
 
     def __init__(self, book: Book) -> None:
@@ -113,6 +116,7 @@ class State:
         self.exempt: IntArray = np.flatnonzero(book.exempt)
         self.register: Register | None = None
         self.room: Room | None = None
+        self.wake: Wake | None = None
 
     # ------------------------------------------------------------------ layout and guards
 
@@ -130,6 +134,7 @@ class State:
         other.sliced = None if self.sliced is None else self.sliced.copy()
         other.reserve_cash = self.reserve_cash.copy()
         other.reserve_realized = self.reserve_realized.copy()
+        other.wake = None if self.wake is None else self.wake.copy(other)
         return other
 
     def at(self, marks: Marks) -> State:
@@ -164,6 +169,17 @@ class State:
         if (self.ceiling > 1.5 * np.abs(self.marks.unit)).any():
             self.ceiling = np.zeros(len(self.instruments))
 
+    def outdated(self) -> None:
+        """Have all that marks rely on made anew, because all accounts changed, or what margin they need."""
+        self.ceiling = np.zeros(len(self.instruments))
+        if self.wake is not None:
+            self.wake.all_changed()
+
+    @property
+    def fitting(self) -> bool:
+        """Whether the guards hold for the present marks."""
+        return not np.count_nonzero(np.abs(self.marks.unit) > self.ceiling)
+
     def fit(self) -> None:
         """Make the guards anew, for unit values up to a quarter above the present ones."""
         self.ceiling = np.abs(self.marks.unit) * HEADROOM
@@ -186,6 +202,8 @@ class State:
 
         self._undo.append(undo)
         self._touched.append(slots)
+        if self.wake is not None:
+            self.wake.changed(rows.account[slots])
 
     def undoable(self, undo: Callable[[], None]) -> None:
         """Remember how to undo something else."""
@@ -200,7 +218,7 @@ class State:
             self.ceiling = ceiling
 
         self._undo.append(undo)
-        self.ceiling = np.zeros(len(self.instruments))
+        self.outdated()
 
     def touch_reserves(self) -> None:
         """Remember the reserves about to change."""
@@ -391,10 +409,21 @@ class State:
             out[s] = bounded(ceil(margin), "maintenance_margin")
         return out
 
+    def reserve_floor(self, who: int, currency: int) -> int:
+        """Equity of the fund or the market account at mark in atoms, rounded down, exactly."""
+        if self._holds_nothing(who):
+            return int(self.reserve_cash[who, currency])
+        return floor(self.reserve_equity(who, currency))
+
+    def _holds_nothing(self, who: int) -> bool:
+        return not (
+            np.count_nonzero(self.book.reserve_lots[who]) or np.count_nonzero(self.book.reserve_entry[who])
+        )
+
     def reserve_equity(self, who: int, currency: int) -> Fraction:
         """Equity of the fund or the market account at mark, exactly, in atoms."""
         lots, entry = self.book.reserve_lots[who], self.book.reserve_entry[who]
-        if not np.count_nonzero(lots) and not np.count_nonzero(entry):
+        if self._holds_nothing(who):
             return Fraction(int(self.reserve_cash[who, currency]))
         held = np.flatnonzero(((lots != 0) | (entry != 0)) & (self.instruments.currency == currency))
         # added up by denominator, of which there are few: fractions take six times as long to add

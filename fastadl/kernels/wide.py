@@ -19,8 +19,9 @@ __all__ = [
     "whole",
 ]
 
-#: Products up to here are computed directly; the float64 estimate is good to 2 parts in 2^53.
-_DIRECT = 9.0e18
+#: Products up to here are computed directly: with a divisor more, which a remainder takes, they stay below
+#: 2^63. The float64 estimate is good to 2 parts in 2^53.
+_DIRECT = 4.6e18
 #: A float64 estimate of a quotient up to here is less than 4 off.
 _NEAR = 4503599627370496.0  # 2^52
 _SMALL = 1 << 58

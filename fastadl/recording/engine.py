@@ -75,6 +75,7 @@ class LiveEngine(Engine):
         policy: str | Mapping[str, Any] | AdlPolicy = "bitmex",
         fund: Any = "0",
         liquidity: Mapping[str, Any] | Liquidity | None = None,
+        incremental: bool = False,
         threads: int | None = None,
         copy: bool = True,
         fsync: Fsync = ALWAYS,
@@ -88,7 +89,7 @@ class LiveEngine(Engine):
         Parameters
         ----------
         folder : path
-        book, policy, fund, liquidity, threads, copy
+        book, policy, fund, liquidity, incremental, threads, copy
             As in `Engine`, without scores and order books of one's own code.
         fsync : Fsync
             What a loss of power may cost; a killed process loses nothing.
@@ -112,7 +113,14 @@ class LiveEngine(Engine):
         """
         engine = object.__new__(cls)
         Engine.__init__(
-            engine, book, policy=policy, fund=fund, liquidity=liquidity, threads=threads, copy=copy
+            engine,
+            book,
+            policy=policy,
+            fund=fund,
+            liquidity=liquidity,
+            incremental=incremental,
+            threads=threads,
+            copy=copy,
         )
         contents = contents_of(engine)
         _check_options(snapshot_every, keep, clock)
@@ -130,6 +138,7 @@ class LiveEngine(Engine):
         cls,
         folder: str | os.PathLike[str],
         *,
+        incremental: bool = False,
         threads: int | None = None,
         fsync: Fsync = ALWAYS,
         snapshot_every: int | None = None,
@@ -155,7 +164,7 @@ class LiveEngine(Engine):
             if snapshot is None:
                 remedy = "remove the folder and create the engine again"
                 raise JournalError((), "no snapshot of an engine", remedy, os.fspath(folder))
-            engine = engine_of(snapshot.read(), threads=threads, cls=cls)
+            engine = engine_of(snapshot.read(), incremental=incremental, threads=threads, cls=cls)
             for entry in written.tail():
                 differs = again(engine, entry)
                 if differs is not None:
@@ -357,6 +366,7 @@ def engine_of(
     contents: Mapping[str, Any],
     *,
     policy: AdlPolicy | None = None,
+    incremental: bool = False,
     threads: int | None = None,
     cls: type[Engine] = Engine,
 ) -> Any:
@@ -368,11 +378,15 @@ def engine_of(
         found = f"contents of format {contents.get('contents')!r}"
         raise JournalError(("snapshot",), found, f"{_VERSION}; this one reads format {_CONTENTS}")
     with _foreign("the snapshot"):
-        return _engine_of(contents, policy, threads, cls)
+        return _engine_of(contents, policy, incremental, threads, cls)
 
 
 def _engine_of(
-    contents: Mapping[str, Any], policy: AdlPolicy | None, threads: int | None, cls: type[Engine]
+    contents: Mapping[str, Any],
+    policy: AdlPolicy | None,
+    incremental: bool,
+    threads: int | None,
+    cls: type[Engine],
 ) -> Engine:
     settings, book = contents["settings"], saved_book(contents)
     before = policy_of(settings)
@@ -388,6 +402,7 @@ def _engine_of(
         policy=policy,
         fund=funds_of(settings, book.instruments),
         liquidity=liquidity_of(settings),
+        incremental=incremental,
         threads=threads,
         copy=False,
     )

@@ -15,6 +15,7 @@ from twins import (
     socialize,
     stages,
     standing,
+    wake,
     watch,
 )
 from twins.pair import Pair
@@ -36,6 +37,7 @@ PAIRS: dict[str, Pair] = {
     **socialize.PAIRS,
     **stages.PAIRS,
     **standing.PAIRS,
+    **wake.PAIRS,
     **watch.PAIRS,
 }
 

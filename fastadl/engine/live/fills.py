@@ -93,6 +93,8 @@ class Trading:
         to_fund = self._checked(trades, priced)
         state.claim(float(self._sums.gross.max()))
         log, reserves_back = new_log(len(trades.lots)), state.reserves_back()
+        if state.wake is not None:
+            state.wake.changed(trades.account)
 
         def undo() -> None:
             reserves_back()

@@ -66,7 +66,7 @@ def _take_over(state: State, instruments: Instruments, anew: Callable[[Marks], M
     state.first_rate = state.margins.rate[state.margins.start[:-1]]
     state.one = np.array([10.0**item.decimals for item in instruments])
     state.inverse = instruments.inverse
-    state.ceiling = np.zeros(len(instruments))
+    state.outdated()
     if more:
         state.most_lots = np.append(state.most_lots, np.zeros(more))
         none = np.zeros((2, more), np.int64)
@@ -87,6 +87,6 @@ def _undoable(state: State) -> None:
             setattr(state, name, value)
         for name, value in of_book.items():
             setattr(book, name, value)
-        state.ceiling = np.zeros(len(state.instruments))
+        state.outdated()
 
     state.undoable(undo)
