@@ -549,3 +549,21 @@ def test_what_does_not_exist_is_refused(engine: Engine) -> None:
         small.distances(engine.demand())
     with pytest.raises(StageError, match="has no mark yet"):
         Engine(book("ann X 1 100\nbob X -1 100", cash={"ann": "9", "bob": "9"})).distances()
+
+
+def test_groups_that_fills_have_made_and_nobody_uses_are_nobodys() -> None:
+    grown = Engine(synth.book("pareto", positions=1000, accounts=400, instruments=5, seed=1))
+    traders = np.arange(0, 400, 2)
+    for symbol in range(5):
+        lots = np.concatenate([np.ones(200, np.int64), -np.ones(200, np.int64)])
+        fills = {
+            "account": np.concatenate([traders, traders + 1]),
+            "symbol": np.full(400, symbol),
+            "lots": lots,
+        }
+        grown.apply_fills({**fills, "price": np.full(400, grown.marks[symbol])})
+    anew = Engine(Book.from_frames(*grown.frames()))
+    anew.mark(grown.marks)
+    assert grown.liquidation_distances().equals(anew.liquidation_distances())
+    assert grown.distances().frame().equals(anew.distances().frame())
+    assert grown.percentiles().frame().equals(anew.percentiles().frame())

@@ -552,3 +552,12 @@ def test_what_the_reserves_realise_at_final_settlement_is_remembered() -> None:
     engine.settle_instrument("X", "10")
     worth = 4 * 10 * 10**6
     assert engine._state.reserve_realized.tolist() == [[worth - 36, 0, 0], [44 - worth, 0, 0]]
+
+
+def test_a_fund_without_accounts_takes_and_gives_money() -> None:
+    listed = fa.synth.book("pareto", positions=1000, accounts=400, instruments=2, seed=1).to_frames()[0]
+    none = {"account": [], "symbol": [], "lots": [], "entry_value_atoms": []}
+    engine = fa.Engine(fa.Book.from_frames(listed, {"id": [], "cash": []}, none), fund="5")
+    engine.deposit({"account": ["fund"], "amount": ["2"]})
+    engine.withdraw({"account": ["fund"], "amount": ["7"]})
+    assert engine.reserves()["cash"].to_list() == [0, 0]

@@ -114,7 +114,8 @@ def _accounts(
 
 def _currencies(table: Table, account: IntArray, currency: IntArray, instruments: Instruments) -> IntArray:
     """Currency of each transfer: that of its account, or of the fund that is named."""
-    holds = np.where(account >= 0, currency[account], 0).astype(np.int64)
+    holds, traders = np.zeros(len(account), np.int64), account >= 0
+    holds[traders] = currency[account[traders]]
     if "currency" not in table:
         if len(instruments.currencies) > 1:
             table.refuse(account < 0, "account", "say in a column currency which fund", value=FUND)

@@ -77,7 +77,8 @@ def same_counts(kernel: Any, twin: Any, arguments: Any) -> None:
                 rows += ahead_of if m == 0 else 0
     assert out.lots.sum(axis=0).tolist() == lots.tolist()
     assert out.rows.sum(axis=0).tolist() == rows.tolist()
-    money = found.rows.entry, found.rows.cash
+    worth = found.rows.lots[:, None] * unit[found.rows.leg >> 1]
+    money = found.rows.entry, found.rows.cash, worth
     sizes = sum(np.abs(column.astype(np.float64)).sum() for column in money)
     for slot in near:  # only those near zero are left out
         equity = [account_equity(found, slot, unit[:, m]) for m in range(len(scales))]

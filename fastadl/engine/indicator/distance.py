@@ -93,6 +93,6 @@ def _by_present_scores(state: State, policy: AdlPolicy, number: int, wanted: Dem
 def liquidations(state: State) -> Float64Array:
     """Moves that liquidate, of all rows."""
     rows = state.book.rows
-    out = np.empty(len(rows.lots))
+    out = np.full(len(rows.lots), np.nan)  # also where nobody is: groups that are not in use
     liquidation_moves(rows, state.marks.unit, state.inverse, state.margins, state.blocks, out)
     return out
