@@ -564,3 +564,28 @@ def test_thousands_of_fills_are_booked_alike_in_one_go_and_one_by_one():
     testing.assert_books_equal(engines[0].book, engines[1].book)
     assert engines[0].check().ok
     assert not np.any(engines[0].book.rows.lots)
+
+
+def test_what_the_fund_has_is_rounded_down() -> None:
+    """It holds a lot that is worth half an atom more than a whole number of them."""
+    cash = {"ann": "9", "bob": "9"}
+    engine = Engine(book("ann X 1 100\nbob X -1 100", cash=cash, listed={"X": {"mark": "100"}}), fund="100")
+    report = engine.tick({"X": "90.005"})
+    assert report.takeovers["lots"].to_list() == [1]
+    assert report.summary["fund_equity_after"].to_list() == [9_900]
+    assert engine.reserves()["equity"].to_list()[0] == 9_900
+    assert engine.tick({}).summary["fund_equity_before"].to_list() == [9_900]
+
+
+def test_a_call_that_fails_adds_nothing_to_the_tick_it_is_part_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(book("ann X 4 100\nbob X -4 100", cash={"ann": "30", "bob": "400"}))
+    one = {"account": ["ann"], "symbol": ["X"], "side": ["long"], "qty": ["1"], "price": ["93"]}
+    engine.mark({"X": "93"})
+    engine.settle(one)
+    with monkeypatch.context() as broken:
+        broken.setattr(close_out, "_pay_fund", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            engine.settle(one)
+    report = engine.deleverage()
+    assert report.liquidations["account"].to_list() == ["ann"]
+    assert report.executions["lots"].to_list() == [1]

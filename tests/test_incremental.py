@@ -161,6 +161,30 @@ def test_a_crash_and_what_comes_after() -> None:
     assert told[-100:].count(None) == 0  # levels were made in time
 
 
+def test_accounts_that_come_wake_as_those_who_were_there() -> None:
+    """Each trades, in the first market too, and prices then go against it, by little and little."""
+    pair = Pair(market())
+    told, marks, symbols = woke(pair), pair.plain.marks, pair.plain.symbols
+    rich = pair.plain.accounts[int(np.argmax(pair.plain.equity()))]
+    pair.both("mark", marks)
+    for number in range(6):
+        name, i = f"new{number}", number // 2
+        pair.both("open_accounts", {"id": [name], "cash": ["20000"]})
+        lots = int(2e11 / pair.plain.unit_values[i]) * (1 if number % 2 else -1)
+        fills = {"account": [name, rich], "symbol": [symbols[i]] * 2, "lots": [lots, -lots]}
+        pair.both("apply_fills", {**fills, "price": [float(marks[i])] * 2})
+        pair.both("mark", marks)
+        pair.agree()
+    fell = set()
+    for factor in (*[1.002] * 70, *[0.998] * 125):
+        marks[:3] *= factor
+        pair.both("mark", marks)
+        pair.agree()
+        fell |= set(pair.plain.liquidations()["account"].to_list())
+    assert {f"new{number}" for number in range(6)} <= fell
+    assert None not in told
+
+
 @pytest.mark.slow
 def test_levels_are_made_seldom_where_everything_always_moves() -> None:
     """Nearly all marks are full passes, and levels are made once in hundreds of them."""
@@ -377,6 +401,7 @@ def test_journals_have_the_same_hash_and_are_done_again(tmp_path: Path) -> None:
             hashes.append(engine.journal.hash)
             last = state_of(engine.copy())
         with fa.LiveEngine.open(folder, incremental=not incremental, disk=Faulty()) as again:
+            assert (again._state.wake is None) is incremental
             assert state_of(again.copy()) == last
             perform(again, 80, 5)
     assert hashes[0] == hashes[1]

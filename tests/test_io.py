@@ -389,6 +389,7 @@ def test_a_quantity_is_a_whole_number_of_lots(lot: str, lots: int, off: bool) ->
     y=st.integers(0, 62).flatmap(lambda bits: st.integers(0, 2**bits - 1)),
     z=st.integers(1, 62).flatmap(lambda bits: st.integers(1, 2**bits - 1)),
 )
+@example(-2_999_999_999, 2_999_999_999, 4 * 10**18)  # a product within 64 bits, a divisor more is not
 def test_muldiv(x: int, y: int, z: int) -> None:
     if abs(x) * y // z < 2**62 - 1:
         assert muldiv(np.int64(x), np.int64(y), np.int64(z)) == divmod(x * y, z)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastadl import Book, BoundsError, Engine, InputError
+from fastadl import Book, BoundsError, Engine, InputError, synth
 from fastadl.contracts import Instrument, Instruments, Kind, Tier
 from fastadl.decimals import exact
 from fastadl.engine.prices import FloatPrices, Marks, given_prices, nearest_units
@@ -111,3 +111,22 @@ def test_the_engine_keeps_nothing_of_the_callers_array() -> None:
     assert found.marks.tolist() == [10.0, 20.0]
     found.marks[:] = 1.0
     assert found.marks.tolist() == [10.0, 20.0]
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+@pytest.mark.parametrize("moved", [0, 1, 2, 8, 9, 20])
+def test_an_array_of_which_few_prices_are_new_sets_all_of_them(moved: int, incremental: bool) -> None:
+    """Few are worked on one by one, and none of them is left out, in whatever place it stands."""
+    book = synth.book("pareto", positions=300, accounts=100, instruments=20, seed=1)
+    engine, random = Engine(book, incremental=incremental), np.random.default_rng(moved)
+    marks = engine.marks
+    engine.mark(marks)
+    for some in (random.permutation(20)[:moved], np.arange(20)[20 - moved :]):
+        marks[some] *= random.uniform(0.97, 1.03, len(some))
+        engine.mark(marks)
+        anew = Engine(book)
+        anew.mark(dict(zip(engine.symbols, marks.tolist(), strict=True)))
+        assert engine.marks.tolist() == marks.tolist()
+        assert engine.unit_values.tolist() == anew.unit_values.tolist()
+        assert engine.equity().tolist() == anew.equity().tolist()
+        assert engine.liquidations().equals(anew.liquidations())
