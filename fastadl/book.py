@@ -169,8 +169,13 @@ class Book:
         rows: Rows,
         reserve_lots: Int64Array,
         reserve_entry: Int64Array,
+        *,
+        rank: IntArray | None = None,
     ) -> Book:
-        """Keep rows that are laid out already (`empty_rows`), their columns sorted; cash is theirs."""
+        """Keep rows that are laid out already (`empty_rows`), their columns sorted; cash is theirs.
+
+        Accounts of a larger book bring the `rank` they have in it.
+        """
         self = object.__new__(cls)
         self.instruments = instruments
         self._id = accounts.id.rechunk()
@@ -182,7 +187,7 @@ class Book:
         self.adl_tier = accounts.adl_tier.astype(np.uint8)
         exempt = accounts.exempt
         self.exempt = np.zeros(len(self._id), np.bool_) if exempt is None else exempt.astype(np.bool_)
-        self.rank = _rank(self._id)
+        self.rank = _rank(self._id) if rank is None else rank
         self.slot, self.rows = slot, rows
         self.reserve_lots, self.reserve_entry = reserve_lots, reserve_entry
         return self

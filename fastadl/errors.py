@@ -9,8 +9,10 @@ __all__ = [
     "ForkError",
     "InputError",
     "JournalError",
+    "LateError",
     "MemoryLimitError",
     "PolicyError",
+    "ShardError",
     "StageError",
     "UnwrittenError",
 ]
@@ -107,6 +109,27 @@ class StageError(FastadlError, RuntimeError):
 
 class ForkError(FastadlError, RuntimeError):
     """A process forked from one that had used the package tries to use it; start processes by spawn."""
+
+
+class ShardError(FastadlError, RuntimeError):
+    """A shard of a book failed a call; nothing has changed, and the shard is made again when it is needed.
+
+    Parameters
+    ----------
+    shard : int
+    why : str
+    """
+
+    def __init__(self, shard: int, why: str) -> None:
+        self.shard, self.why = shard, why
+        super().__init__(shard, why)
+
+    def __str__(self) -> str:
+        return _one_line(f"shard {self.shard}: {self.why}")
+
+
+class LateError(ShardError):
+    """A shard did not answer within the deadline."""
 
 
 class ConservationError(FastadlError, RuntimeError):

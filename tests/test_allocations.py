@@ -13,12 +13,30 @@ from hypothesis import strategies as st
 
 from engines import book
 from fastadl import AdlPolicy, Book, Engine, reference
+from fastadl.engine import sharing
 from fastadl.engine.allocation import NEEDS_DETAIL, quotas
+from fastadl.engine.collective import alone
 from fastadl.engine.ranking import Candidates, candidates
-from fastadl.engine.sharing import fill_min_max, fill_threshold, fill_to_level, proportional
 from fastadl.errors import BoundsError
 from fastadl.policy import CHOICES
 from fastadl.reference import levels
+
+
+def fill_min_max(*arguments: Any) -> Any:
+    return alone(sharing.fill_min_max(*arguments))
+
+
+def fill_threshold(*arguments: Any) -> Any:
+    return alone(sharing.fill_threshold(*arguments))
+
+
+def fill_to_level(*arguments: Any) -> Any:
+    return alone(sharing.fill_to_level(*arguments))
+
+
+def proportional(*arguments: Any) -> Any:
+    return alone(sharing.proportional(*arguments))
+
 
 #: One atom a lot.
 MARK = "0.01"

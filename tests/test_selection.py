@@ -13,6 +13,7 @@ from engines import ipc
 from fastadl import AdlPolicy, Book, Engine
 from fastadl.engine import allocation, ranking
 from fastadl.engine.allocation import quotas
+from fastadl.engine.collectives import whole
 from fastadl.engine.ranking import Candidates
 from fastadl.kernels.rank import BUCKETS, crossing, histogram, keys, order, select
 from fastadl.policy import CHOICES
@@ -82,7 +83,7 @@ def crowd(lots: np.ndarray, scores: np.ndarray, tiers: int = 1) -> Candidates:
     parts = np.ones((8, count))
     parts[0] = scores
     return Candidates(
-        who.astype(np.int64), who, lots, parts, keys_of(scores), who, who, (who % tiers).astype(np.uint8)
+        1, who.astype(np.int64), who, lots, parts, keys_of(scores), who, who, (who % tiers).astype(np.uint8)
     )
 
 
@@ -131,7 +132,7 @@ def test_whole_positions_rank_not_many_more_than_the_walk_passes(
             wanted[i] = size
             left -= size
     counted = Counted(select, lambda _, chosen: len(chosen))
-    monkeypatch.setattr(allocation, "select", counted)
+    monkeypatch.setattr(whole, "select", counted)
     shuffle = np.random.default_rng(5).permutation(count)
     found = crowd(lots[shuffle], -shuffle.astype(np.float64))
     quota = quotas(None, found, AdlPolicy(allocation="whole"), need)  # type: ignore[arg-type]
@@ -202,7 +203,7 @@ def ticked(book: Book, **choices: Any) -> tuple[Any, dict[str, bytes]]:
 
 
 def all_at_once(found: Candidates, _need: int) -> Any:
-    yield found.ranked()
+    return found.ranked()
 
 
 @pytest.mark.parametrize("guard", ["solvent", "health"])
@@ -217,7 +218,7 @@ def test_a_ranking_that_grows_gives_the_fills_of_one_made_at_once(
     report, grown = ticked(book.copy(), guard=guard, rerank=rerank)
     assert len(counted.lengths) > (1 if rerank == "never" else 3)
     assert len(report.refused) > 0
-    monkeypatch.setattr(Candidates, "batches", all_at_once)
+    monkeypatch.setattr(Candidates, "best", all_at_once)
     assert ticked(book, guard=guard, rerank=rerank)[1] == grown
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import engines
 import fastadl as fa
+from fastadl.engine.collective import alone
 from fastadl.engine.socialize import winners
 from fastadl.policy import SideIndex, index_delta
 
@@ -128,7 +129,7 @@ def test_floors_are_exact_beyond_64_bits() -> None:
     weight = np.array([(1 << 62) - 5, (1 << 62) - 7, 3 << 60], np.int64)
     total, part = sum(weight.tolist()), (1 << 61) + 1
     standing = winners.Standing(np.arange(3), np.zeros(3, np.int16), np.arange(3), weight, weight)
-    charged = winners.charge_floored(standing, True, 0, total - part)
+    charged = alone(winners.charge_floored(standing, True, 0, total - part))
     assert charged.amount.tolist() == [int(w) - int(w) * part // total for w in weight]
     assert charged.covered == total - part
 

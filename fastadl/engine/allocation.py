@@ -9,16 +9,19 @@ from functools import partial
 
 import numpy as np
 
+from fastadl.engine.collective import Most, Steps, Sum, alone
+from fastadl.engine.collectives.ranked import Best, Merged, Queue, Tiers
+from fastadl.engine.collectives.whole import Whole
 from fastadl.engine.ranking import Candidates
 from fastadl.engine.sharing import fill_min_max, fill_threshold, fill_to_level, proportional, weighed_first
 from fastadl.engine.state import State
-from fastadl.kernels.allocate import places, shares, whole_positions
+from fastadl.kernels.allocate import places, shares
 from fastadl.kernels.measure import FIELDS
-from fastadl.kernels.rank import order, select
+from fastadl.kernels.rank import order
 from fastadl.policy import AdlPolicy
 from fastadl.schema import SUM_BOUND, Float64Array, Int64Array, IntArray
 
-__all__ = ["NEEDS_DETAIL", "Quotas", "quotas"]
+__all__ = ["NEEDS_DETAIL", "Given", "Quotas", "allocate", "line", "queue", "quotas"]
 
 #: Allocations that read more figures of candidates than the first three of `fastadl.kernels.measure.FIELDS`.
 NEEDS_DETAIL = frozenset({"risk_aware", "quadratic_projection"})
@@ -26,8 +29,6 @@ NEEDS_DETAIL = frozenset({"risk_aware", "quadratic_projection"})
 _PROFIT, _GROSS = FIELDS.index("profit"), FIELDS.index("gross")
 #: Weights made of float64 figures have so many bits.
 _WEIGHT_BITS = 40
-#: Each further look at positions that fit is at so many times the lots, for their number.
-_GROWTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,75 @@ class Quotas:
         )
 
 
-def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:
-    """How many lots each candidate gives, best rank first (rules R43, R84).
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Who gives lots: of all candidates, or of those of one part.
+
+    Attributes
+    ----------
+    found : Candidates
+    chosen : int64 (n)
+        Members that give lots, in rank order.
+    lots : int64 (n)
+    tiers : list of (Candidates, int64 array), or None
+        Every tier that is made use of, and who of it gives lots, in rank order; None where all do, down to
+        the last who does.
+    queue : Queue, or None
+        Those who come after them where lots that a guard refuses go on down the ranking.
+    """
+
+    found: Candidates
+    chosen: IntArray
+    lots: Int64Array
+    tiers: list[tuple[Candidates, IntArray]] | None = None
+    queue: Queue | None = None
+
+    @classmethod
+    def whole(cls, found: Candidates, chosen: IntArray, queue: Queue | None = None) -> Given:
+        """Candidates for all they hold, next to each other in the ranking."""
+        return cls(found, chosen, found.lots[chosen], queue=queue)
+
+    @property
+    def words(self) -> tuple[IntArray, ...]:
+        """What those who give are ranked by, in whatever part they are."""
+        return tuple(word[self.chosen] for word in self.found.words)
+
+    def among_all(self) -> Steps[Int64Array | None]:
+        """Places, from 0, of those who give among the candidates of all parts; None where they are the first.
+
+        All parts are told the words of all who give, and count those of theirs who give nothing before each.
+        """
+        if self.tiers is None or not (yield Sum(sum(len(tier) - len(giving) for tier, giving in self.tiers))):
+            return None
+        words = yield Merged(self.words)
+        others = np.ones(len(self.found), np.bool_)
+        others[self.chosen] = False
+        ahead = yield Sum(self.found.ahead(np.flatnonzero(others), words))
+        mine = np.flatnonzero(np.isin(words[-1], self.found.tie[self.chosen]))
+        return np.asarray(mine + ahead[mine])
+
+    def further(self) -> Steps[Given | None]:
+        """The next of those who come after them, or None if nobody does in any part."""
+        if self.queue is None:
+            return None
+        batch = yield from self.queue.further()
+        return None if batch is None else Given.whole(self.found, batch, self.queue)
+
+    def places(self) -> Int64Array:
+        """Places, from 0, of those who give among the candidates of this part."""
+        if self.tiers is None:
+            return np.arange(len(self.chosen))
+        found, before = [np.empty(0, np.int64)], 0
+        for tier, giving in self.tiers:
+            place = np.empty(len(giving), np.int64)
+            places(tier.key, tier.turn, giving, place)
+            found.append(place + before)
+            before += len(tier)
+        return np.concatenate(found)
+
+
+def allocate(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Steps[Given]:
+    """Who gives how many lots (rules R43, R84).
 
     Parameters
     ----------
@@ -79,59 +147,65 @@ def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quo
         With detail where `NEEDS_DETAIL` says so.
     policy : AdlPolicy
     need : int
-        Lots wanted of all of them.
+        Lots wanted of all of them, in whatever part; positive.
     """
     if policy.allocation == "queue":
         if policy.guard == "none":
-            return _whole_holdings(found, found.best(need), 0)
-        batches = _queue(found, need)
-        first = next(batches, None) or _whole_holdings(found, np.empty(0, np.int64), 0)
-        return replace(first, further=batches)
-    chosen, place, given = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    before = 0
-    for members in found.tiers():
+            return Given.whole(found, (yield Best(found, need)))
+        return (yield from line(found, need))
+    chosen, lots, tiers = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
+    for members in (yield Tiers(found)):
+        tier = found if len(members) == len(found) else found.of(members)
+        given = yield from _ALLOCATIONS[policy.allocation](_Tier(state, tier, policy), need)
+        giving = order(np.flatnonzero(given), tier.key, tier.turn)
+        chosen.append(members[giving])
+        lots.append(given[giving])
+        tiers.append((tier, giving))
+        need -= yield Sum(int(given.sum()))
         if need <= 0:
             break
-        tier = found if len(members) == len(found) else found.of(members)
-        lots = _ALLOCATIONS[policy.allocation](_Tier(state, tier, policy), need)
-        who, at = _ranked(tier, lots)
-        chosen.append(members[who])
-        place.append(at + before)
-        given.append(lots[who])
-        before += len(tier)
-        need -= int(lots.sum())
-    return _quotas(found, np.concatenate(chosen), np.concatenate(place), np.concatenate(given))
+    return Given(found, np.concatenate(chosen), np.concatenate(lots), tiers)
 
 
-def _queue(found: Candidates, need: int) -> Iterator[Quotas]:
-    """Everyone, in rank order and in batches, best first."""
-    before = 0
-    for batch in found.batches(need):
-        yield _whole_holdings(found, batch, before)
-        before += len(batch)
+def line(found: Candidates, need: int) -> Steps[Given]:
+    """The first of all, in whatever order they may have to be asked."""
+    ranking = Queue(found, need)
+    first = yield from ranking.further()
+    return Given.whole(found, np.empty(0, np.int64) if first is None else first, ranking)
 
 
-def _whole_holdings(found: Candidates, chosen: IntArray, before: int) -> Quotas:
-    """Candidates for all they hold, next in rank after so many others."""
-    return _quotas(found, chosen, np.arange(before, before + len(chosen)), found.lots[chosen])
+def quotas(state: State, found: Candidates, policy: AdlPolicy, need: int) -> Quotas:
+    """How many lots each candidate gives, best rank first, where all candidates are in one place."""
+    return _quotas(alone(allocate(state, found, policy, need)))
 
 
-def _quotas(found: Candidates, chosen: IntArray, place: IntArray, lots: Int64Array) -> Quotas:
+def queue(found: Candidates, need: int) -> Quotas:
+    """Everyone for all he holds, best first: the first so many lots, and batch by batch all others."""
+    return _quotas(alone(line(found, need)))
+
+
+def _quotas(given: Given) -> Quotas:
+    first = _numbered(given, 0)
+    return first if given.queue is None else replace(first, further=_further(given))
+
+
+def _further(given: Given) -> Iterator[Quotas]:
+    before = len(given.chosen)
+    while (after := alone(given.further())) is not None:
+        yield _numbered(after, before)
+        before += len(after.chosen)
+
+
+def _numbered(given: Given, before: int) -> Quotas:
+    """With ranks, next after so many others."""
+    found, chosen = given.found, given.chosen
     return Quotas(
         row=found.row[chosen],
         slot=found.slot[chosen],
-        lots=lots,
-        rank=place + 1,
+        lots=given.lots,
+        rank=given.places() + before + 1,
         score=found.parts[0][chosen],
     )
-
-
-def _ranked(tier: Candidates, lots: Int64Array) -> tuple[IntArray, IntArray]:
-    """Who gives lots, in rank order, and at which place among all; nobody else is sorted."""
-    giving = order(np.flatnonzero(lots), tier.key, tier.turn)
-    place = np.empty(len(giving), np.int64)
-    places(tier.key, tier.turn, giving, place)
-    return giving, place
 
 
 # ---------------------------------------------------------------------- one tier
@@ -145,10 +219,6 @@ class _Tier:
     found: Candidates
     policy: AdlPolicy
 
-    @property
-    def leg(self) -> int:
-        return int(self.state.book.rows.leg[self.found.row[0]])
-
     def equity(self) -> Int64Array:
         """Equity in atoms, rounded down, at least 0: float64 where its error bound leaves no doubt."""
         _, equity, error, *_ = self.found.parts
@@ -158,78 +228,62 @@ class _Tier:
         floors[near] = self.state.equity_floor(self.found.slot[near])
         return np.maximum(floors, 0)
 
-    def of_lots(self, factor: Float64Array) -> Int64Array:
-        """Weights from lots times a factor, in relation to the largest of them."""
+    def of_lots(self, factor: Float64Array) -> Steps[Int64Array]:
+        """Weights from lots times a factor, in relation to the largest of all."""
         figure = self.found.lots.astype(np.float64) * factor
-        largest = figure.max()
+        largest = yield Most(float(figure.max(initial=0.0)))
         if not largest > 0.0:
             return np.zeros(len(figure), np.int64)
         return np.floor(figure / largest * 2.0**_WEIGHT_BITS).astype(np.int64)
 
-    def by_weight(self, weight: Int64Array, need: int) -> Int64Array:
+    def by_weight(self, weight: Int64Array, need: int) -> Steps[Int64Array]:
         """As far as caps allow by weight, then by size."""
         return weighed_first(fill_threshold, self.found.lots, weight, need, self.found.tie)
 
-    def to_level(self, exposure: Int64Array, beta: Fraction, need: int) -> Int64Array:
+    def to_level(self, exposure: Int64Array, beta: Fraction, need: int) -> Steps[Int64Array]:
         """Down to one exposure by equity."""
-        width = beta * abs(self.state.marks.units[self.leg >> 1])
+        width = beta * abs(self.state.marks.units[self.found.leg >> 1])
         equity = np.maximum(self.equity(), 1)
         return fill_to_level(self.found.lots, exposure, equity, width, need, self.found.tie)
 
 
-def _whole(tier: _Tier, need: int) -> Int64Array:
-    """Positions that fit, down the ranking.
-
-    First come those a queue would take; then, again and again, the best of those that fit what is left. Each
-    time more of these are ranked than are sure to fit, so that however few do, a few times are enough and not
-    many more are sorted than the walk has to pass.
-    """
+def _whole(tier: _Tier, need: int) -> Steps[Int64Array]:
+    """Positions that fit, down the ranking."""
     found = tier.found
-    lots = np.zeros(len(found), np.int64)
-    fits, growth = np.arange(len(found)), 1
-    key, turn, held = found.key, found.turn, found.lots
-    while need > 0 and len(fits):
-        ranked = select(key, turn, held, min(growth * need, SUM_BOUND))
-        quota = np.empty(len(ranked), np.int64)
-        whole_positions(held[ranked], need, quota)
-        lots[fits[ranked]] = quota
-        need -= int(quota.sum())
-        among = held <= need
-        among[ranked] = False
-        others = np.flatnonzero(among)
-        fits, key, turn, held = fits[others], key[others], turn[others], held[others]
-        growth *= _GROWTH
+    lots: Int64Array = yield Whole(found.words, found.key, found.turn, found.lots, need)
     return lots
 
 
-def _by_size(tier: _Tier, need: int) -> Int64Array:
+def _by_size(tier: _Tier, need: int) -> Steps[Int64Array]:
     return proportional(tier.found.lots, need, tier.found.tie)
 
 
-def _by_profit(tier: _Tier, need: int) -> Int64Array:
+def _by_profit(tier: _Tier, need: int) -> Steps[Int64Array]:
     return tier.by_weight(np.maximum(tier.state.row_profit_floor(tier.found.row), 0), need)
 
 
-def _by_equity(tier: _Tier, need: int) -> Int64Array:
+def _by_equity(tier: _Tier, need: int) -> Steps[Int64Array]:
     return tier.by_weight(tier.equity(), need)
 
 
-def _by_risk(tier: _Tier, need: int) -> Int64Array:
+def _by_risk(tier: _Tier, need: int) -> Steps[Int64Array]:
     """By lots times a power of the leverage beyond the least."""
     _, equity, *_ = parts = tier.found.parts
     beyond = parts[_GROSS] / np.maximum(equity, 1.0) - float(tier.policy.min_leverage or 0)
     power = np.ones(len(beyond))
     for _ in range(tier.policy.exponent or 0):
         power *= beyond
-    return tier.by_weight(tier.of_lots(np.where(beyond > 0.0, power, 0.0)), need)
+    weight = yield from tier.of_lots(np.where(beyond > 0.0, power, 0.0))
+    return (yield from tier.by_weight(weight, need))
 
 
-def _by_projection(tier: _Tier, need: int) -> Int64Array:
+def _by_projection(tier: _Tier, need: int) -> Steps[Int64Array]:
     """By lots times profit."""
-    return tier.by_weight(tier.of_lots(np.maximum(tier.found.parts[_PROFIT], 0.0)), need)
+    weight = yield from tier.of_lots(np.maximum(tier.found.parts[_PROFIT], 0.0))
+    return (yield from tier.by_weight(weight, need))
 
 
-def _capped(tier: _Tier, need: int) -> Int64Array:
+def _capped(tier: _Tier, need: int) -> Steps[Int64Array]:
     """By size, nobody more than a part of what he holds; some need may remain."""
     held, part = tier.found.lots, tier.policy.max_share or Fraction(1)
     cap = np.empty_like(held)
@@ -237,31 +291,35 @@ def _capped(tier: _Tier, need: int) -> Int64Array:
         shares(part.numerator, held, part.denominator, cap, np.empty_like(cap))
     else:
         cap[:] = [lots * part.numerator // part.denominator for lots in held.tolist()]
-    return cap if need >= cap.sum() else fill_threshold(cap, held, need, tier.found.tie)
+    if need >= (yield Sum(int(cap.sum()))):
+        return cap
+    return (yield from fill_threshold(cap, held, need, tier.found.tie))
 
 
-def _by_leverage(tier: _Tier, need: int) -> Int64Array:
+def _by_leverage(tier: _Tier, need: int) -> Steps[Int64Array]:
     return tier.to_level(tier.state.gross_floor(tier.found.slot), Fraction(1), need)
 
 
-def _by_factor(tier: _Tier, need: int) -> Int64Array:
+def _by_factor(tier: _Tier, need: int) -> Steps[Int64Array]:
     """As by leverage, with net exposure to a factor in place of gross."""
     state, betas = tier.state, tier.policy.betas or ()
-    exposure = state.exposure_floor(tier.found.slot, tier.leg & 1 == 0, betas)
-    beta = dict(betas).get(state.instruments.symbols[tier.leg >> 1], Fraction(1))
+    exposure = state.exposure_floor(tier.found.slot, tier.found.leg & 1 == 0, betas)
+    beta = dict(betas).get(state.instruments.symbols[tier.found.leg >> 1], Fraction(1))
     return tier.to_level(exposure, beta, need)
 
 
-def _min_max(tier: _Tier, need: int) -> Int64Array:
+def _min_max(tier: _Tier, need: int) -> Steps[Int64Array]:
     return weighed_first(fill_min_max, tier.found.lots, tier.equity(), need, tier.found.tie)
 
 
-_Allocation = Callable[[_Tier, int], Int64Array]
+_Allocation = Callable[[_Tier, int], Steps[Int64Array]]
 
 
-def _or_all(share: _Allocation, tier: _Tier, need: int) -> Int64Array:
+def _or_all(share: _Allocation, tier: _Tier, need: int) -> Steps[Int64Array]:
     """Everyone gives the cap where all of them are needed."""
-    return tier.found.lots if need >= tier.found.lots.sum() else share(tier, need)
+    if need >= (yield Sum(int(tier.found.lots.sum()))):
+        return tier.found.lots
+    return (yield from share(tier, need))
 
 
 _SHARED: Mapping[str, _Allocation] = {

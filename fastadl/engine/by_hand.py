@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from fastadl.engine.allocation import NEEDS_DETAIL, Quotas, quotas
+from fastadl.engine.allocation import Quotas
 from fastadl.engine.bankruptcy import bankruptcies
+from fastadl.engine.crowd import Crowd
 from fastadl.engine.deleverage import Leg, fill_leg
 from fastadl.engine.laws import closed_at_zero, owed_zero
-from fastadl.engine.ranking import Candidates, candidates
+from fastadl.engine.ranking import Candidates, among, candidates
 from fastadl.engine.results import Tick
 from fastadl.engine.state import State, account_codes, known_account, unknown_account
 from fastadl.errors import InputError
@@ -65,7 +66,7 @@ class Order:
         ------
         InputError
         """
-        who = known_account(state.book, account, ("account",))
+        who = known_account(state, account, ("account",))
         if state.orders.among(np.array([who]))[0]:
             raise InputError(("account",), account, "it is in liquidation: cancel its orders first")
         leg = leg_of(state, who, state.instruments.lookup(symbol, ("symbol",)), side)
@@ -120,14 +121,14 @@ def _others(state: State, account: int, given: object) -> IntArray | None:
     for i, who in enumerate(account_codes(state.book, given).tolist()):
         path, name = ("counterparties", i), given[i]
         if who < 0:
-            raise unknown_account(state.book, name, path)
+            raise unknown_account(state, name, path)
         if who in found or who == account:
             raise InputError(path, name, "name every counterparty once, and not the account itself")
         found[who] = None
     return np.array(list(found), np.int64)
 
 
-def close(state: State, tick: Tick, order: Order, policy: AdlPolicy, number: int) -> bool:
+def close(state: State, tick: Tick, order: Order, policy: AdlPolicy, number: int, crowd: Crowd) -> bool:
     """Close the lots of an order; returns whether law 4 holds (rule R32).
 
     Parameters
@@ -138,19 +139,19 @@ def close(state: State, tick: Tick, order: Order, policy: AdlPolicy, number: int
     policy : AdlPolicy
     number : int
         That a random ranking goes by.
+    crowd : Crowd
+        Those who may be counterparties.
     """
     slots = state.book.slot[order.account : order.account + 1]
     state.touch(slots)
     doomed = bankruptcies(state, slots, policy.split == "notional")
     leg = Leg(order.leg, np.flatnonzero(doomed.work.leg == order.leg), np.array([order.lots]))
-    excluded = np.zeros(len(state.book.rows.cash), np.bool_)
-    excluded[slots] = True
-    detail = policy.allocation in NEEDS_DETAIL
-    found = candidates(state, [order.leg ^ 1], policy, excluded, number, detail=detail)[0]
     if order.counterparties is None:
-        given = quotas(state, found, policy, order.lots)
+        given = crowd.quotas([order.leg ^ 1], [order.lots], slots)[0]
     else:
-        given = _as_named(found, state.book.slot[order.counterparties])
+        named = state.book.slot[order.counterparties]
+        found = candidates(state, [order.leg ^ 1], policy, ~among(state, named), number)[0]
+        given = _as_named(found, named)
     owed = owed_zero(doomed, policy)
     fill_leg(state, tick, doomed, leg, given, policy)
     return closed_at_zero(state, doomed, owed)

@@ -52,13 +52,13 @@ class Core:
 
     def _code(self, account: object, path: tuple[str | int, ...] = ("account",)) -> int:
         """Position of an account by its id, or by the code given; refuses an unknown one at `path`."""
-        return known_account(self._state.book, account, path)
+        return known_account(self._state, account, path)
 
     def _who(self, accounts: Any) -> tuple[IntArray, bool]:
         """Positions of accounts by their ids or codes, and whether one was named by itself, in no list."""
         if isinstance(accounts, (str, int, np.integer)):
             return np.array([self._code(accounts)], np.int32), True
-        return read_accounts(accounts, len(self._state.book.slot), self._find), False
+        return read_accounts(accounts, self._state.everybody, self._find), False
 
     def _check_between(self) -> None:
         """Refuse to change accounts of which it has been decided that they are bankrupt."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from fastadl import reference
 from fastadl.book import leg_rank
-from fastadl.engine.allocation import NEEDS_DETAIL, Quotas, quotas
+from fastadl.engine.allocation import Quotas
 from fastadl.engine.bankruptcy import Bankruptcies
-from fastadl.engine.ranking import candidates
+from fastadl.engine.crowd import Crowd
 from fastadl.engine.results import Tick
 from fastadl.engine.state import State
 from fastadl.engine.worth import values_at
@@ -48,25 +48,19 @@ class Leg:
     need: Int64Array
 
 
-def deleverage(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy) -> None:
+def deleverage(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy, crowd: Crowd) -> None:
     """Close what the fund left against the other side of each instrument."""
-    excluded = np.zeros(len(state.book.rows.cash), np.bool_)
-    excluded[doomed.work.slot] = True
-    state.touch(doomed.work.slot)
+    bankrupt = doomed.work.slot
+    state.touch(bankrupt)
     legs = _legs(state, doomed, policy)
-    detail = policy.allocation in NEEDS_DETAIL
     if policy.rerank == "each":
         for leg in legs:
             for row, need in zip(leg.rows, leg.need, strict=True):
-                found = candidates(state, [leg.leg ^ 1], policy, excluded, tick.number, detail=detail)[0]
-                one = Leg(leg.leg, np.array([row]), np.array([need]))
-                fill_leg(state, tick, doomed, one, quotas(state, found, policy, int(need)), policy)
+                quota = crowd.quotas([leg.leg ^ 1], [int(need)], bankrupt)[0]
+                fill_leg(state, tick, doomed, Leg(leg.leg, np.array([row]), np.array([need])), quota, policy)
         return
-    others = [leg.leg ^ 1 for leg in legs]
-    rankings = candidates(state, others, policy, excluded, tick.number, detail=detail) if legs else []
-    given = [
-        quotas(state, found, policy, int(leg.need.sum())) for leg, found in zip(legs, rankings, strict=True)
-    ]
+    others, needs = [leg.leg ^ 1 for leg in legs], [int(leg.need.sum()) for leg in legs]
+    given = crowd.quotas(others, needs, bankrupt)
     for leg, quota in zip(legs, given, strict=True):
         fill_leg(state, tick, doomed, leg, quota, policy)
 
@@ -145,7 +139,7 @@ def _run(
     state: State, leg: int, bankrupt: Bankrupt, quota: Quotas, policy: AdlPolicy
 ) -> tuple[Fills, Refusals, Quotas]:
     """Fill; the candidates come back as far down the ranking as it took."""
-    exact, units, rows = state.marks.exact, state.marks.units, state.book.rows
+    exact, units = state.marks.exact, state.marks.units
     marks = {"previous_mark": state.previous, "oracle": state.oracle}.get(policy.price, state.marks)
     instrument = leg >> 1
     unit = marks.units[instrument]
@@ -158,14 +152,14 @@ def _run(
     if transfer[1] == 0 and not bankrupt.whole_value.all():
         while (longer := quota.and_further()) is not quota:
             ranked, quota = _ranked(state, longer, ranked.quota), longer
-        exactly = rows, unit, at_entry, guard, units, state.instruments
+        exactly = state.book.rows, unit, at_entry, guard, units, state.instruments
         return *reference.fill(bankrupt, ranked, *exactly), quota
     side = (-1 if leg & 1 else 1) * (-1 if exact.inverse[instrument] else 1)
     fills = Fills(*(np.empty(len(bankrupt.row) + len(ranked.row), np.int64) for _ in Fills._fields))
     refusals = Refusals(*(np.empty(len(ranked.row) if guard else 0, np.int64) for _ in Refusals._fields))
     place = np.array([0, 0, 0, -1, 0, 0, 0, guard != UNGUARDED], np.int64)
     terms = side, transfer, at_entry, guard, state.margins, exact, place
-    while answer := fill(bankrupt, ranked, rows, *terms, fills, refusals):
+    while answer := fill(bankrupt, ranked, state.book.rows, *terms, fills, refusals):
         if answer == FULL:
             fills, refusals = Fills(*map(_doubled, fills)), Refusals(*map(_doubled, refusals))
         elif answer == SHORT:
@@ -177,8 +171,9 @@ def _run(
             asked = int(min(bankrupt.need[i] - bankrupt.done[i], ranked.quota[c]))
             healthy = state.instruments if guard == SOUND else None
             place[3], place[5] = reference.allowed(
-                bankrupt, i, int(ranked.slot[c]), int(ranked.row[c]), asked, rows, unit, units, healthy
-            )
+                bankrupt, i, int(ranked.slot[c]), int(ranked.row[c]), asked, state.book.rows, unit, units,
+                healthy,
+            )  # fmt: skip
     fills = Fills(*(column[: place[2]] for column in fills))
     return fills, Refusals(*(column[: place[6]] for column in refusals)), quota
 

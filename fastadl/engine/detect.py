@@ -65,7 +65,7 @@ def detect(state: State, tick: Tick, moved: Collection[int], before: Marks) -> N
     account = rows.account[slots]
     order = np.lexsort((state.book.rank[account], health))
     slots, bankrupt = slots[order], bankrupt[order]
-    tick.accounts, tick.was_bankrupt = account[order], bankrupt
+    tick.accounts, tick.was_bankrupt, tick.health = account[order], bankrupt, health[order]
     tick.add(
         "liquidations",
         account=tick.accounts,
@@ -79,6 +79,8 @@ def detect(state: State, tick: Tick, moved: Collection[int], before: Marks) -> N
 
 def _suspects(state: State) -> IntArray:
     """Slots that the streaming pass cannot clear."""
+    if not len(state.blocks):
+        return np.empty(0, np.int32)
     if not state.fitting:
         state.fit()
     rows, blocks = state.book.rows, state.blocks

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fastadl.book import Book
 from fastadl.decimals import exact, plain
 from fastadl.engine.live.room import room_of
 from fastadl.engine.state import State, account_codes, unknown_account
@@ -56,7 +55,7 @@ class Executions:
     order: Int64Array
 
     @classmethod
-    def of(cls, book: Book, given: Any) -> Executions:
+    def of(cls, state: State, given: Any) -> Executions:
         """Read executions from a frame or a mapping of columns.
 
         Raises
@@ -66,9 +65,9 @@ class Executions:
         """
         columns = _columns(given)
         count = len(next(iter(columns.values()), []))
-        codes = {name: account_codes(book, columns[name]) for name in _PARTIES if name in columns}
+        codes = {name: account_codes(state.book, columns[name]) for name in _PARTIES if name in columns}
         rows = [
-            _one(book, {name: column[i] for name, column in columns.items()}, codes, i) for i in range(count)
+            _one(state, {name: column[i] for name, column in columns.items()}, codes, i) for i in range(count)
         ]
         total = sum(abs(row[4]) + row[5] for row in rows)
         if total > SUM_BOUND >> 1:
@@ -178,11 +177,13 @@ def _columns(given: Any) -> dict[str, list[Any]]:
     return columns
 
 
-def _one(book: Book, given: dict[str, Any], codes: dict[str, IntArray], i: int) -> tuple[int, ...]:
+def _one(state: State, given: dict[str, Any], codes: dict[str, IntArray], i: int) -> tuple[int, ...]:
+    book = state.book
+
     def refuse(name: str, remedy: str) -> InputError:
         return InputError(("executions", i, name), given[name], remedy)
 
-    account = _account(book, given, codes, "account", i)
+    account = _account(state, given, codes, "account", i)
     instrument = book.instruments.lookup(given["symbol"], ("executions", i, "symbol"))
     item = book.instruments[instrument]
     if not isinstance(given["side"], str) or given["side"] not in ("long", "short"):
@@ -218,16 +219,16 @@ def _one(book: Book, given: dict[str, Any], codes: dict[str, IntArray], i: int) 
     if other is None or (isinstance(other, str) and other in RESERVED):
         counterparty = -1 - RESERVED.index(other or MARKET)
     else:
-        counterparty = _account(book, given, codes, "counterparty", i)
+        counterparty = _account(state, given, codes, "counterparty", i)
         if counterparty == account or book.currency[counterparty] != book.currency[account]:
             raise refuse("counterparty", "name another account of the same currency, or null for the market")
     return account, instrument, is_long, int(lots), value, fee, counterparty, _order(given.get("order"), i)
 
 
-def _account(book: Book, given: dict[str, Any], codes: dict[str, IntArray], name: str, i: int) -> int:
+def _account(state: State, given: dict[str, Any], codes: dict[str, IntArray], name: str, i: int) -> int:
     found = int(codes[name][i])
     if found < 0:
-        raise unknown_account(book, given[name], ("executions", i, name))
+        raise unknown_account(state, given[name], ("executions", i, name))
     return found
 
 

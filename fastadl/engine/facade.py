@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -154,7 +155,7 @@ class Engine(Ordering, Live, Changing, Readable):
     def liquidations(self) -> pl.DataFrame:
         """Accounts detected in this tick, in order of work; between ticks it begins one at the same marks."""
         with self._whole():
-            return Report(self._open(), self._state.book, self.policy.cancel_orders).liquidations
+            return self._report(self._open(), self.policy).liquidations
 
     def settle(self, executions: Any = None) -> Int64Array:
         """Book what the order book closed, or let the liquidity model close (rules R22, R77, R108).
@@ -268,12 +269,13 @@ class Engine(Ordering, Live, Changing, Readable):
             policy = by_hand.terms(self.policy, price)
             order = by_hand.Order.of(state, account, symbol, side, lots, counterparties)
             tick = Tick(max(self._number, 0), self._time, len(self._rules))
-            self._closed_at_zero &= by_hand.close(state, tick, order, policy, self._next())
+            number, crowd = self._next(), self._crowd(policy, self._next())
+            self._closed_at_zero &= by_hand.close(state, tick, order, policy, number, crowd)
             self._fills_lawful &= tick.fills_lawful
             for c in range(len(self._rules)):
                 tick.fund_before[c] = tick.fund_after[c] = state.reserve_floor(FUND, c)
             tick.seconds["adl"] = perf_counter() - start
-            return Report(tick, state.book, policy.cancel_orders)
+            return self._report(tick, policy, alone=True)
 
     def copy(self) -> Engine:
         """An engine of its own with the same book, fund and marks; a tick in progress stays behind."""
@@ -322,6 +324,11 @@ class Engine(Ordering, Live, Changing, Readable):
             other._totals = self._totals
             other._fills_lawful, other._closed_at_zero = self._fills_lawful, self._closed_at_zero
             return other
+
+    @contextmanager
+    def _alone(self) -> Iterator[Engine]:
+        """An engine that has the whole book at hand: this one."""
+        yield self
 
     def __repr__(self) -> str:
         return f"<Engine: {self._state.book!r}, {self._number + 1} ticks>"

@@ -9,26 +9,29 @@ from math import ceil
 import numpy as np
 
 from fastadl.book import leg_rank
+from fastadl.engine.allocation import Quotas
 from fastadl.engine.bankruptcy import Bankruptcies
 from fastadl.engine.close_out import close
-from fastadl.engine.ranking import Candidates, candidates
+from fastadl.engine.collective import Steps, Sum
+from fastadl.engine.crowd import Crowd, Ranking
+from fastadl.engine.ranking import Candidates
 from fastadl.engine.results import Tick
 from fastadl.engine.state import FUND, State
 from fastadl.engine.worth import values_at
 from fastadl.policy import AdlPolicy
 from fastadl.schema import Int64Array, IntArray
 
-__all__ = ["close_winners"]
+__all__ = ["close_winners", "first_batch"]
 
 #: The fund in the lists of a report.
 _FUND = -1
 
 
-def close_winners(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy) -> None:
+def close_winners(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy, crowd: Crowd) -> None:
     """Close winners of every side whose profit is too much of the pool, until it no longer is."""
     most = policy.pool_max
     assert most is not None
-    lots, entry, units = state.open_lots(), state.open_entries(), state.marks.units
+    (lots, entry), units = crowd.holdings(), state.marks.units
     profit = {
         leg: (-1 if leg & 1 else 1) * int(lots[leg]) * units[leg >> 1] - int(entry[leg])
         for leg in np.argsort(leg_rank(state.instruments)).tolist()
@@ -44,64 +47,68 @@ def close_winners(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPol
 
     if not any(map(above, legs)):
         return
-    excluded = np.zeros(len(state.book.rows.cash), np.bool_)
-    excluded[doomed.work.slot] = True
-    anew = policy.rerank == "each"
-    snapshot = [] if anew else candidates(state, legs, policy, excluded, tick.number)
+    anew, bankrupt = policy.rerank == "each", doomed.work.slot
+    snapshot = [] if anew else crowd.rankings(legs, bankrupt)
     for place, leg in enumerate(legs):
         if above(leg):
-            found = candidates(state, [leg], policy, excluded, tick.number)[0] if anew else snapshot[place]
-            _close_side(state, tick, leg, found, profit[leg], pool(leg), policy)
+            ranking = crowd.rankings([leg], bankrupt)[0] if anew else snapshot[place]
+            _close_side(state, tick, leg, ranking, profit[leg], pool(leg), policy)
+
+
+def first_batch(found: Candidates, part: Fraction) -> Steps[int]:
+    """Lots that the first batch of a ranking covers: a part of those of all candidates, or one at least."""
+    total = yield Sum(int(found.lots.sum()))
+    return max(1, ceil(part * total))
 
 
 def _close_side(
-    state: State, tick: Tick, leg: int, found: Candidates, profit: Fraction, pool: int, policy: AdlPolicy
+    state: State, tick: Tick, leg: int, ranking: Ranking, profit: Fraction, pool: int, policy: AdlPolicy
 ) -> None:
     """Close ranked winners of one leg, of which all rows together have made `profit`."""
-    accounts = state.book.rows.account
-    ranked, winning, closed = _winners(state, leg, found, profit, pool, policy)
+    ranked, winning, closed = _winners(state, leg, ranking, profit, pool, policy)
     some = np.flatnonzero(closed)
-    winning, closed = winning[some], closed[some]
-    chosen = ranked[winning]
+    chosen, closed = winning[some], closed[some]
     transfer = state.oracle if policy.price == "oracle" else state.marks
     value = _values(closed, transfer.units[leg >> 1])
-    slots, row = found.slot[chosen], found.row[chosen]
-    realized, gained = close(state, slots, row, np.abs(closed), value, FUND)
+    slots, lots = ranked.slot[chosen], np.abs(closed)
+    realized, gained = close(state, slots, ranked.row[chosen], lots, value, FUND)
     tick.add(
         "adl_fills",
         bankrupt=np.full(len(chosen), _FUND),
-        counterparty=accounts[slots],
+        counterparty=state.book.rows.account[slots],
         instrument=np.full(len(chosen), leg >> 1),
         long=np.full(len(chosen), leg & 1 == 1),
-        lots=np.abs(closed),
+        lots=lots,
         value=-value,
         bankrupt_realized_pnl=gained,
         realized_pnl=realized,
-        rank=winning + 1,
-        score=found.parts[0][chosen],
+        rank=ranked.rank[chosen],
+        score=ranked.score[chosen],
     )
 
 
 def _winners(
-    state: State, leg: int, found: Candidates, profit: Fraction, pool: int, policy: AdlPolicy
-) -> tuple[IntArray, IntArray, Int64Array]:
+    state: State, leg: int, ranking: Ranking, profit: Fraction, pool: int, policy: AdlPolicy
+) -> tuple[Quotas, IntArray, Int64Array]:
     """Candidates ranked as far as it takes, which of these win, and signed lots to close of each winner."""
-    unit, rows = state.marks.units[leg >> 1], state.book.rows
+    unit = state.marks.units[leg >> 1]
     most = policy.pool_max
     assert most is not None
     part = Fraction(1)
     if profit < pool:
         part = (profit - most * pool) / (1 - most) / profit
-    ranked = winning = closed = np.empty(0, np.int64)
-    for batch in found.batches(max(1, ceil(part * int(found.lots.sum())))):
-        ranked = np.concatenate([ranked, batch])
-        signed = found.lots[ranked] * (-1 if leg & 1 else 1)
-        entry = rows.entry[found.row[ranked]]
+    longer = ranking(part)
+    while True:
+        ranked = longer
+        signed = ranked.lots * (-1 if leg & 1 else 1)
+        entry = state.book.rows.entry[ranked.row]
         winning = np.flatnonzero(-_values(-signed, unit) > entry)
         closed = _closed(signed[winning], entry[winning], unit, profit, pool, policy)
         if len(closed) < len(winning) or (closed != signed[winning]).any():
-            break
-    return ranked, winning, closed
+            return ranked, winning, closed
+        longer = ranked.and_further()
+        if longer is ranked:
+            return ranked, winning, closed
 
 
 def _closed(

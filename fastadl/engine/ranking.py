@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
+from fastadl.engine.collective import alone
+from fastadl.engine.refusing import note, noted, refuse_missing
 from fastadl.engine.scoring import scoring
 from fastadl.engine.state import State
-from fastadl.errors import PolicyError
+from fastadl.kernels.allocate import places
 from fastadl.kernels.layout import gather
 from fastadl.kernels.measure import FIELDS, ONE_BY_ONE, Context, describe, measure, neutral
 from fastadl.kernels.rank import keys, order, repeated, select
 from fastadl.policy import AdlPolicy, OwnScore
-from fastadl.schema import SUM_BOUND, BoolArray, Float64Array, Int64Array, IntArray
+from fastadl.schema import BoolArray, Float64Array, Int64Array, IntArray
 
-__all__ = ["Candidates", "by_score_alone", "candidates", "context_of"]
+__all__ = [
+    "Candidates",
+    "among",
+    "by_score_alone",
+    "candidates",
+    "context_of",
+    "merge_order",
+    "refuse_missing",
+    "turns",
+]
 
-#: Each further batch of a ranking covers so many times the lots of the one before.
-_GROWTH = 4
 #: The G of rule R82.
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Rows that may be deleveraged for one (symbol, side), in no order.
+    """Rows that may be deleveraged for one (symbol, side), in no order; all of them, or those of one part.
 
     Attributes
     ----------
+    leg : int
     row, slot : int64, int32 (n)
     lots : int64 (n)
         Unsigned.
@@ -39,13 +50,18 @@ class Candidates:
     key : int64 (n)
         Ascends as the score descends.
     turn : int32 (n)
-        Order of candidates of one key: by the further keys of the policy, then by id.
+        Order of candidates of one key, among these: by the further keys of the policy, then by id.
     tie : int32 (n)
-        Order of the account ids.
+        Order of the account ids, among all of them.
     tier : uint8 or uint16 (n)
         As the policy makes it (rule R83).
+    further : int64 (keys, n), or None
+        The further keys of the policy, where they are kept.
+    amiss : int8 (n), or None
+        Which score of the user's own is no number, if they are any: see `fastadl.engine.refusing`.
     """
 
+    leg: int
     row: IntArray
     slot: IntArray
     lots: Int64Array
@@ -54,13 +70,43 @@ class Candidates:
     turn: IntArray
     tie: IntArray
     tier: IntArray
+    further: Int64Array | None = None
+    amiss: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.row)
 
     def of(self, members: IntArray) -> Candidates:
         """Some of them."""
-        return Candidates(*(getattr(self, field.name)[..., members] for field in fields(self)))
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        some: dict[str, Any] = {
+            name: each[..., members] for name, each in columns.items() if isinstance(each, np.ndarray)
+        }
+        return replace(self, **some)
+
+    @property
+    def words(self) -> tuple[IntArray, ...]:
+        """What they are ranked by wherever they are: tier, key, further keys, id."""
+        return self.tier, self.key, *(() if self.further is None else self.further), self.tie
+
+    def ahead(self, members: IntArray, words: tuple[IntArray, ...]) -> Int64Array:
+        """How many of some of them stand before each of other candidates, whose words are in rank order."""
+        found = [np.empty(0, np.int64)]
+        mine, theirs = [word[members] for word in self.words], words[0]
+        for tier in np.flatnonzero(np.bincount(theirs)):
+            before = int(np.count_nonzero(mine[0] < tier))
+            level = mine[0] == tier
+            first, last = np.searchsorted(theirs, [tier, tier + 1])
+            _, key, *further, tie = (
+                np.concatenate([own[level], other[first:last]])
+                for own, other in zip(mine, words, strict=True)
+            )
+            turn = turns(np.array(further), tie) if further else tie
+            others = np.arange(len(key) - (last - first), len(key))
+            place = np.empty(len(others), np.int64)
+            places(key, turn, others, place)
+            found.append(place - np.arange(len(others)) + before)
+        return np.concatenate(found)
 
     def tiers(self) -> Iterator[IntArray]:
         """Members of each tier, the first tier first."""
@@ -75,6 +121,13 @@ class Candidates:
         found = [order(members, self.key, self.turn) for members in self.tiers()]
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
+    def in_order(self, members: IntArray) -> IntArray:
+        """Some of them in rank order."""
+        tier = self.tier[members]
+        each = np.flatnonzero(np.bincount(tier))
+        found = [order(members[tier == one], self.key, self.turn) for one in each]
+        return np.concatenate(found) if found else members
+
     def best(self, need: int) -> IntArray:
         """The best candidates, in rank order, until their lots cover the need."""
         if self._alike():
@@ -86,22 +139,6 @@ class Candidates:
             found.append(members[select(*self._columns(members), need)])
             need -= int(self.lots[found[-1]].sum())
         return np.concatenate(found)
-
-    def batches(self, need: int) -> Iterator[IntArray]:
-        """All candidates in rank order: of each tier first the best that cover the need, then ever more.
-
-        Nobody is sorted before his batch is asked for.
-        """
-        for members in self.tiers():
-            key, turn, lots = self._columns(members)
-            wanted = need
-            while len(members):
-                chosen = select(key, turn, lots, wanted)
-                yield members[chosen]
-                others = np.ones(len(members), np.bool_)
-                others[chosen] = False
-                members, key, turn, lots = members[others], key[others], turn[others], lots[others]
-                wanted = min(_GROWTH * wanted, SUM_BOUND)
 
     def _alike(self) -> bool:
         """Whether all are of one tier."""
@@ -116,6 +153,13 @@ class Candidates:
         return key, turn, lots
 
 
+def among(state: State, slots: IntArray) -> BoolArray:
+    """Which of all slots are some: bool (slots)."""
+    found = np.zeros(len(state.book.rows.cash), np.bool_)
+    found[slots] = True
+    return found
+
+
 def candidates(
     state: State,
     legs: list[int],
@@ -124,6 +168,7 @@ def candidates(
     number: int,
     *,
     detail: bool = False,
+    apart: bool = False,
 ) -> list[Candidates]:
     """Candidates of some legs with their scores, from one look at the book (R40, R41, R82, R83, R106).
 
@@ -139,6 +184,9 @@ def candidates(
         Of the tick.
     detail : bool
         Keep the parts of the scores too.
+    apart : bool
+        Keep the further keys of all, by which they are compared with those of other parts, and leave it to
+        all parts together to `refuse_missing`.
 
     Raises
     ------
@@ -165,12 +213,29 @@ def candidates(
         row, slot, lots, tie, tier = row[kept], slot[kept], lots[kept], tie[kept], tier[kept]
         parts = parts[:, kept]
     tier = _tiers(state, policy, slot, tier)
-    key = _keys(state, policy.score, parts[0], slot, tie)
+    key, amiss = _keys(parts[0]), noted(policy, len(row))
+    note(amiss, policy.score, parts[0], slice(None), 0)
     spans = [slice(int(a), int(b)) for a, b in pairwise(start)]
-    turn = _turns(state, policy, context, spans, row, slot, key, tie) if policy.then else tie
-    return [
-        Candidates(row[s], slot[s], lots[s], parts[:, s], key[s], turn[s], tie[s], tier[s]) for s in spans
+    turn, further = _turns(policy, context, spans, row, slot, key, tie, amiss, apart)
+    found = [
+        Candidates(
+            leg,
+            row[s],
+            slot[s],
+            lots[s],
+            parts[:, s],
+            key[s],
+            turn[s],
+            tie[s],
+            tier[s],
+            None if further is None else further[:, s],
+            None if amiss is None else amiss[s],
+        )
+        for leg, s in zip(legs, spans, strict=True)
     ]
+    if not apart:
+        alone(refuse_missing(state, policy, found))
+    return found
 
 
 def _able(state: State, slot: IntArray, parts: Float64Array) -> BoolArray:
@@ -203,21 +268,13 @@ def context_of(state: State, policy: AdlPolicy, number: int) -> Context:
         inverse=state.inverse,
         one=state.one,
         place=book.rank,
+        given=state.given,
         seed=(seed + (1 << 63)) % (1 << 64) - (1 << 63),
     )
 
 
-def _keys(
-    state: State, score: str | OwnScore, scores: Float64Array, slot: IntArray, tie: IntArray
-) -> Int64Array:
-    """Integers that ascend as scores descend; refuses a score of the user's own that is NaN (rule R97)."""
-    if isinstance(score, OwnScore):
-        missing = np.flatnonzero(np.isnan(scores))
-        if len(missing):
-            least = missing[np.argmin(tie[missing])]
-            account = state.book.accounts[int(state.book.rows.account[slot[least]])]
-            remedy = f"return a number for every candidate: for account {account} it is NaN, or fails"
-            raise PolicyError(("score",), score.name, f"{remedy} (rule R97)")
+def _keys(scores: Float64Array) -> Int64Array:
+    """Integers that ascend as scores descend."""
     key = np.empty(len(scores), np.int64)
     keys(scores.view(np.int64), key)
     return key
@@ -234,7 +291,6 @@ def _tiers(state: State, policy: AdlPolicy, slot: IntArray, tier: IntArray) -> I
 
 
 def _turns(
-    state: State,
     policy: AdlPolicy,
     context: Context,
     spans: list[slice],
@@ -242,24 +298,50 @@ def _turns(
     slot: IntArray,
     key: Int64Array,
     tie: IntArray,
-) -> IntArray:
+    amiss: IntArray | None,
+    apart: bool,
+) -> tuple[IntArray, Int64Array | None]:
     """Order by the further keys, then by id, of those candidates whose key is not theirs alone (R83).
 
-    A hash table over all candidates finds them; only they are measured again and sorted.
+    A hash table over all candidates finds them; only they are measured again and sorted. Apart, where a key
+    may be that of a candidate elsewhere, all are measured, and their further keys come back too.
     """
+    if not policy.then:
+        return tie, None
     tied = np.empty(len(key), np.bool_)
     for s in spans:
         repeated(key[s], tied[s])
     among = np.flatnonzero(tied)
-    row, slot, tie = row[among], slot[among], tie[among]
+    measured = np.arange(len(key)) if apart else among
+    further = np.empty((len(policy.then), len(measured)), np.int64)
+    for place, score in enumerate(policy.then):
+        scores = _further(score, context, row[measured], slot[measured])
+        note(amiss, score, scores, measured, len(policy.then) - place)
+        further[place] = _keys(scores)
+    turn = np.zeros(len(key), np.int32)
+    turn[among] = turns(further[:, among] if apart else further, tie[among])
+    return turn, further if apart else None
+
+
+def merge_order(parts: Sequence[tuple[IntArray, ...]]) -> IntArray:
+    """Rank order of candidates of several parts, by the words of each part, in rank order or not."""
+    words = [np.concatenate(word) for word in zip(*parts, strict=True)]
+    return np.lexsort(words[::-1])
+
+
+def turns(further: Int64Array, tie: IntArray) -> IntArray:
+    """Places by the further keys, then by id."""
     turn = tie
-    for score in reversed(policy.then):
-        further = scoring(score)
-        parts = np.empty((3, len(among)))
-        measure(further.number, further.needs, further.own, row, slot, *ONE_BY_ONE, context, parts)
-        ranked = order(np.arange(len(among)), _keys(state, score, parts[0], slot, tie), turn)
-        turn = np.empty(len(among), np.int32)
-        turn[ranked] = np.arange(len(among), dtype=np.int32)
-    found = np.zeros(len(key), np.int32)
-    found[among] = turn
-    return found
+    for key in further[::-1]:
+        ranked = order(np.arange(len(tie)), key, turn)
+        turn = np.empty(len(tie), np.int32)
+        turn[ranked] = np.arange(len(tie), dtype=np.int32)
+    return turn
+
+
+def _further(score: str | OwnScore, context: Context, row: IntArray, slot: IntArray) -> Float64Array:
+    """One of the further scores."""
+    further = scoring(score)
+    parts = np.empty((3, len(row)))
+    measure(further.number, further.needs, further.own, row, slot, *ONE_BY_ONE, context, parts)
+    return parts[0]

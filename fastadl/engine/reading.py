@@ -108,6 +108,11 @@ class Readable(Core):
             self._check_marked()
             return state.margin_ceiling(state.book.slot)
 
+    def cash(self) -> Int64Array:
+        """Cash of every account in atoms, in the order of `accounts`."""
+        with self._reading() as state:
+            return state.cash(state.book.slot)
+
     def values(self) -> tuple[Int64Array, Int64Array]:
         """Equity and maintenance margin as above, rows of an instrument never marked counted as worth 0."""
         with self._reading() as state:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import polars as pl
 
 from fastadl.contracts import Kind
 from fastadl.engine.state import sums
+from fastadl.io.files import new_folder
 from fastadl.schema import FUND, BoolArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ LISTS: dict[str, tuple[str, ...]] = {
 
 _SECONDS = dict.fromkeys(("mark", "detect", "close_out", "fund", "adl"), 0.0)
 _NOBODY, _NO_STATUS = np.empty(0, np.int32), np.empty(0, np.bool_)
+_NO_HEALTH = np.empty(0)
 _FLOAT = {"maintenance_ratio", "score"}
 _FLAG = {"bankrupt", "long", "surplus", "mark", "health"}
 _MONEY = (
@@ -59,6 +63,8 @@ class Tick:
         Detected accounts, as positions in the book, in detection order (rule R21).
     was_bankrupt : bool (detected)
         Their status as detected.
+    health : float64 (detected)
+        What they are ordered by, and then by id.
     """
 
     def __init__(self, number: int, time: int, currencies: int) -> None:
@@ -66,6 +72,7 @@ class Tick:
         self.time = time
         self.accounts: IntArray = _NOBODY
         self.was_bankrupt: BoolArray = _NO_STATUS
+        self.health: Float64Array = _NO_HEALTH
         self.lists: defaultdict[str, list[dict[str, IntArray]]] = defaultdict(list)
         self.open_rows: list[tuple[int, int, bool, int]] = []
         self.fund_before: list[int] = [0] * currencies
@@ -297,6 +304,27 @@ class Report:
     def frames(self) -> dict[str, pl.DataFrame]:
         """All lists, then ``notices`` and ``summary``, by name."""
         return {name: getattr(self, name) for name in (*LISTS, "notices", "summary")}
+
+    def to_parquet(self, folder: str | os.PathLike[str]) -> Path:
+        """Write every frame as ``NAME.parquet`` into a new or empty folder, whole or not at all.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        InputError
+            If the folder holds something or cannot be written.
+        """
+        with new_folder(folder) as partial:
+            for name in (*LISTS, "notices", "summary"):
+                self._write(name, partial / f"{name}.parquet")
+        return Path(folder)
+
+    def _write(self, name: str, path: Path) -> None:
+        getattr(self, name).write_parquet(path)
 
     def _summary(self, currency: int, code: str) -> dict[str, Any]:
         tick = self._tick

@@ -18,11 +18,12 @@ from fastadl.engine.fund_rules import Memory
 from fastadl.engine.open_orders import OpenOrders
 from fastadl.engine.prices import Marks
 from fastadl.engine.socialize.sessions import Session
+from fastadl.engine.state import State
 from fastadl.errors import StageError
 from fastadl.io.instruments import instrument_frame, read_instruments
 from fastadl.schema import AccountColumns, PositionColumns
 
-__all__ = ["resume", "saved", "saved_book"]
+__all__ = ["resume", "resume_state", "saved", "saved_book", "saved_state"]
 
 _RESERVED = ("fund", "market")
 _MARKS = ("marks", "previous", "oracle")
@@ -38,7 +39,18 @@ def saved(engine: Core) -> dict[str, Any]:
     """
     if engine._tick is not None:
         raise StageError("a tick is in progress: end it with deleverage first")
-    state = engine._state
+    return {
+        **saved_state(engine._state),
+        "number": engine._number,
+        "time": engine._time,
+        "totals": [list(engine._totals[0]), list(engine._totals[1])],
+        "laws": [engine._fills_lawful, engine._closed_at_zero],
+        "memories": [_memory(rule.memory) for rule in engine._rules],
+    }
+
+
+def saved_state(state: State) -> dict[str, Any]:
+    """Accounts, reserves, prices, orders and what is remembered of accounts."""
     instruments, accounts, positions = state.book.columns()
     traders = positions.account >= 0
     contents: dict[str, Any] = {
@@ -60,11 +72,6 @@ def saved(engine: Core) -> dict[str, Any]:
         "currencies": dict(zip(instruments.currencies, instruments.decimals, strict=True)),
         "marks": {name: _prices(marks) for name, marks in zip(_MARKS, state.prices()[:3], strict=True)},
         "told": {str(i): str(price) for i, price in state.told.items()},
-        "number": engine._number,
-        "time": engine._time,
-        "totals": [list(engine._totals[0]), list(engine._totals[1])],
-        "laws": [engine._fills_lawful, engine._closed_at_zero],
-        "memories": [_memory(rule.memory) for rule in engine._rules],
         "orders": state.orders.frame(),
         "last_order": state.orders.last,
         "session": None if state.session is None else state.session.number,
@@ -96,7 +103,17 @@ def saved_book(contents: Mapping[str, Any]) -> Book:
 
 def resume(engine: Core, contents: Mapping[str, Any]) -> None:
     """Have an engine, just made with `saved_book`, go on where `saved` was called."""
-    state = engine._state
+    resume_state(engine._state, contents)
+    for rule, memory in zip(engine._rules, contents["memories"] or (), strict=False):
+        rule.memory = _remembered(memory)
+    engine._number, engine._time = contents["number"], contents["time"]
+    lots, money = contents["totals"]
+    engine._totals = lots, money
+    engine._fills_lawful, engine._closed_at_zero = contents["laws"]
+
+
+def resume_state(state: State, contents: Mapping[str, Any]) -> None:
+    """Have a state, just made with `saved_book`, go on where `saved_state` was called."""
     for i, name in enumerate(_RESERVED):
         state.reserve_cash[i] = contents["reserve_money"][name].to_numpy()
         state.reserve_realized[i] = contents["reserve_positions"][f"{name}_realized"].to_numpy()
@@ -109,12 +126,6 @@ def resume(engine: Core, contents: Mapping[str, Any]) -> None:
     state.orders = OpenOrders.of(contents["last_order"], contents["orders"])
     if "sliced" in contents:
         state.sliced = contents["sliced"].copy()
-    for rule, memory in zip(engine._rules, contents["memories"] or (), strict=False):
-        rule.memory = _remembered(memory)
-    engine._number, engine._time = contents["number"], contents["time"]
-    lots, money = contents["totals"]
-    engine._totals = lots, money
-    engine._fills_lawful, engine._closed_at_zero = contents["laws"]
 
 
 def _frame(columns: Any) -> pl.DataFrame:

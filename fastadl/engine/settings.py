@@ -131,18 +131,21 @@ def checked_incremental(incremental: object) -> bool:
     return bool(incremental)
 
 
-def checked_threads(threads: object) -> int | None:
-    """A number of threads that numba has, or None for its own setting."""
+def checked_threads(threads: object, *, elsewhere: bool = False) -> int | None:
+    """A number of threads that numba has, or None for its own setting.
+
+    Processes `elsewhere` may be on machines with more; then it is as many as there are here.
+    """
     if threads is None:
         return None
     import numba
 
     most = numba.config.NUMBA_NUM_THREADS
-    if isinstance(threads, bool) or not isinstance(threads, Integral) or not 1 <= int(threads) <= most:
-        raise InputError(
-            ("threads",), threads, f"give 1 to {most}, the threads numba has (NUMBA_NUM_THREADS)"
-        )
-    return int(threads)
+    given = 0 if isinstance(threads, bool) or not isinstance(threads, Integral) else int(threads)
+    if given < 1 or (given > most and not elsewhere):
+        remedy = f"give 1 to {most}, the threads numba has (NUMBA_NUM_THREADS)"
+        raise InputError(("threads",), threads, "give a whole number above 0" if elsewhere else remedy)
+    return min(given, most)
 
 
 def running_on(count: int | None) -> AbstractContextManager[None]:

@@ -1,52 +1,83 @@
-"""Whole lots (or atoms) shared among many, to the last one (rules R16, R43, R84)."""
+"""Whole lots (or atoms) shared among many, to the last one (rules R16, R43, R84).
+
+Everybody shares, in whatever parts; each part ends with the lots of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import count
 
 import numpy as np
 
 from fastadl import reference
-from fastadl.kernels.allocate import shares, take, threshold
-from fastadl.kernels.levels import CAPPED, INNER, NONE, UNSURE, level, level_shares, min_max
-from fastadl.schema import Int64Array, IntArray
+from fastadl.engine.collective import Most, Steps, Sum
+from fastadl.engine.collectives.level import Level
+from fastadl.engine.collectives.min_max import MinMax
+from fastadl.engine.collectives.take import Edge, Take
+from fastadl.engine.collectives.threshold import Threshold
+from fastadl.kernels.allocate import shares
+from fastadl.kernels.levels import CAPPED, INNER, NONE, UNSURE, level_shares
+from fastadl.schema import SUM_BOUND, Int64Array, IntArray
 
 __all__ = ["fill_min_max", "fill_threshold", "fill_to_level", "proportional", "weighed_first"]
 
 #: Remainders of level shares are good to half of this.
 _CLOSE = 4e-9
-#: From the level in float64 the exact one is a step or two away; what is farther is searched with fractions.
+#: From the level in float64 the exact one is a step or two away; after so many every third step halves.
 _STEPS = 8
+#: Bits of a word of numbers that are compared word by word.
+_WORD = 62
 
 
-def proportional(weight: Int64Array, budget: int, tie: IntArray) -> Int64Array:
+def proportional(
+    weight: Int64Array, budget: int, tie: IntArray, total: int | None = None
+) -> Steps[Int64Array]:
     """`budget` shared by weight: floors, then one each to the largest remainders (rule R16).
 
     Parameters
     ----------
     weight : int64 (n)
-        Not negative; the sum is positive and below 2^62.
+        Not negative.
     budget : int
+        Below 2^62, if the weights of all are.
     tie : int32 (n)
         Order of the ids.
+    total : int
+        Weight of all, positive; it is found out if not given, and is below 2^62 then.
     """
-    total = int(weight.sum())
-    down, rest = np.empty_like(weight), np.empty_like(weight)
-    shares(budget, weight, total, down, rest)
-    missing = budget - int(down.sum())
+    if total is None:
+        total = yield Sum(int(weight.sum()))
+    down = np.empty_like(weight)
+    if total < SUM_BOUND:
+        rest = np.empty_like(weight)
+        shares(budget, weight, total, down, rest)
+        words: tuple[Int64Array, ...] = (total - rest,)
+    else:
+        exact = [divmod(each * budget, total) for each in weight.tolist()]
+        down[:] = [share for share, _ in exact]
+        words = _words([total - remainder for _, remainder in exact], total)
+    missing = budget - (yield Sum(int(down.sum())))
     if missing:
-        down += _first(total - rest, tie, np.ones_like(down), missing)
+        down += yield Take(words, tie, np.ones_like(down), missing)
     return down
 
 
+def _words(numbers: list[int], most: int) -> tuple[Int64Array, ...]:
+    """Numbers from 0 to `most` in words, the highest bits first."""
+    shifts = range((most.bit_length() - 1) // _WORD * _WORD, -1, -_WORD)
+    mask = (1 << _WORD) - 1
+    return tuple(np.array([number >> shift & mask for number in numbers], np.int64) for shift in shifts)
+
+
 def weighed_first(
-    fill: Callable[[Int64Array, Int64Array, int, IntArray], Int64Array],
+    fill: Callable[[Int64Array, Int64Array, int, IntArray], Steps[Int64Array]],
     cap: Int64Array,
     weight: Int64Array,
     need: int,
     tie: IntArray,
-) -> Int64Array:
+) -> Steps[Int64Array]:
     """`fill` among those with weight; when they are used up, the others by size (rules R43, R84).
 
     Parameters
@@ -55,24 +86,24 @@ def weighed_first(
         From (cap, weight, need, tie) to lots.
     cap, weight : int64 (n)
     need : int
-        Below the sum of `cap`.
+        Below the sum of all `cap`.
     tie : int32 (n)
     """
     weighed = weight > 0
-    if weighed.all():
-        return fill(cap, weight, need, tie)
+    if not (yield Sum(len(weighed) - int(np.count_nonzero(weighed)))):
+        return (yield from fill(cap, weight, need, tie))
     lots = np.where(weighed, cap, 0)
-    left = need - int(lots.sum())
+    left = need - (yield Sum(int(lots.sum())))
     others = np.flatnonzero(~weighed)
     if left > 0:
-        lots[others] = proportional(cap[others], left, tie[others])
+        lots[others] = yield from proportional(cap[others], left, tie[others])
     elif left < 0:
         first = np.flatnonzero(weighed)
-        lots[first] = fill(cap[first], weight[first], need, tie[first])
+        lots[first] = yield from fill(cap[first], weight[first], need, tie[first])
     return lots
 
 
-def fill_threshold(cap: Int64Array, weight: Int64Array, budget: int, tie: IntArray) -> Int64Array:
+def fill_threshold(cap: Int64Array, weight: Int64Array, budget: int, tie: IntArray) -> Steps[Int64Array]:
     """Shares ``min(cap, τ · weight)`` that add up to the budget, in whole units (rule R16).
 
     Parameters
@@ -80,26 +111,18 @@ def fill_threshold(cap: Int64Array, weight: Int64Array, budget: int, tie: IntArr
     cap, weight : int64 (n)
         Not negative; what has no weight gets nothing.
     budget : int
-        At most the sum of `cap` where there is weight.
+        At most the sum of all `cap` where there is weight.
     tie : int32 (n)
     """
-    if weight.sum(dtype=np.float64) >= 2.0**61:
-        lots = np.zeros(len(cap), np.int64)
-        who = np.flatnonzero(weight)
-        who = who[np.argsort(tie[who])]
-        exact = reference.threshold_shares(cap[who].tolist(), weight[who].tolist(), budget)
-        lots[who] = reference.largest_remainder(exact)
-        return lots
-    full = np.empty(len(cap), np.bool_)
-    left, _ = threshold(cap, weight, budget, full)
+    full, left, total = yield Threshold(cap, weight, budget)
     lots = np.where(full, cap, 0)
     if left > 0:
         sharing = np.flatnonzero((weight > 0) & ~full)
-        lots[sharing] = proportional(weight[sharing], int(left), tie[sharing])
+        lots[sharing] = yield from proportional(weight[sharing], left, tie[sharing], total)
     return lots
 
 
-def fill_min_max(cap: Int64Array, weight: Int64Array, need: int, tie: IntArray) -> Int64Array:
+def fill_min_max(cap: Int64Array, weight: Int64Array, need: int, tie: IntArray) -> Steps[Int64Array]:
     """Lots one by one, each to the least float64 ``(k + 1) / weight`` below its cap (rule R84).
 
     Parameters
@@ -107,24 +130,24 @@ def fill_min_max(cap: Int64Array, weight: Int64Array, need: int, tie: IntArray) 
     cap, weight : int64 (n)
         Positive.
     need : int
-        Positive, at most the sum of `cap`.
+        Positive, at most the sum of all `cap`.
     tie : int32 (n)
     """
-    lots, upto = np.empty_like(cap), np.empty_like(cap)
-    min_max(cap, weight, need, lots, upto)
+    lots, upto = yield MinMax(cap, weight, need)
     last = np.flatnonzero(lots < upto)  # their next lots all have the quotient that meets the need
-    missing = need - int(lots.sum())
-    lots[last] += _first(np.zeros_like(last), tie[last], upto[last] - lots[last], missing)
+    missing = need - (yield Sum(int(lots.sum())))
+    lots[last] += yield Take((np.zeros_like(last),), tie[last], upto[last] - lots[last], missing)
     return lots
 
 
 def fill_to_level(
     cap: Int64Array, exposure: Int64Array, equity: Int64Array, width: Fraction, need: int, tie: IntArray
-) -> Int64Array:
+) -> Steps[Int64Array]:
     """Lots that bring the most exposed down to one level ``exposure / equity`` (rules R43, R84).
 
-    The level is guessed in float64. Who gives nothing, a part or all at it says what it is exactly, if the
-    guess was right; the shares at that level say whether it was.
+    From a guess on, those who give a part of their cap at a level say where it would meet the need; it does
+    once they are those who give a part there. A step never leaves the levels known to give too much and too
+    little.
 
     Parameters
     ----------
@@ -133,27 +156,37 @@ def fill_to_level(
     width : Fraction
         Exposure of one lot, in atoms.
     need : int
-        Positive, below the sum of `cap`.
+        Positive, below the sum of all `cap`.
     tie : int32 (n)
     """
     crowd = _Crowd(cap, exposure, equity, width)
-    at = Fraction(level(cap, exposure, equity, float(width), need))
-    for _ in range(_STEPS):
-        full, inner_exposure, inner_equity = crowd.settle(at)
-        if inner_equity == 0:
-            if full == need:
-                return crowd.down
+    at = yield Level(cap, exposure, equity, width, need)
+    low: Fraction | None = None
+    high: Fraction | None = None
+    for step in count():
+        full, inner_exposure, inner_equity = yield Sum(np.array(crowd.settle(at), object))
+        given = full + (inner_exposure - at * inner_equity) / width
+        if given == need:
             break
-        exactly = (inner_exposure - width * (need - full)) / inner_equity
-        if exactly == at:
-            crowd.down[crowd.largest(at, tie, need - int(crowd.down.sum()))] += 1
-            return crowd.down
-        at = exactly
-    by_id = np.argsort(tie)
-    caps, exposures, equities = (column[by_id].tolist() for column in (cap, exposure, equity))
-    exact = reference.leverage_shares(caps, exposures, equities, width, need)
-    crowd.down[by_id] = reference.largest_remainder(exact)
+        low, high = (at, high) if given > need else (low, at)
+        if inner_equity and (step < _STEPS or step % 3):
+            at = (inner_exposure - width * (need - full)) / inner_equity
+            if (low is None or low < at) and (high is None or at < high):
+                continue
+        if low is None or high is None:
+            least, most = yield from crowd.ends()
+            low, high = least if low is None else low, most if high is None else high
+        at = _between(low, high)
+    missing = need - (yield Sum(int(crowd.down.sum())))
+    crowd.down[(yield from crowd.largest(at, tie, missing))] += 1
     return crowd.down
+
+
+def _between(low: Fraction, high: Fraction) -> Fraction:
+    """The middle, as a float64 if there is one between them."""
+    middle = (low + high) / 2
+    near = Fraction(float(middle))
+    return near if low < near < high else middle
 
 
 class _Crowd:
@@ -184,30 +217,38 @@ class _Crowd:
                 inner_equity += int(equity[i])
         return full, inner_exposure, inner_equity
 
-    def largest(self, at: Fraction, tie: IntArray, count: int) -> IntArray:
+    def ends(self) -> Steps[tuple[Fraction, Fraction]]:
+        """Levels at which everyone gives his cap, and at which nobody gives anything."""
+        cap, exposure, equity = self._columns
+        below, above = (
+            np.max(each / equity, initial=0.0) for each in (cap * float(self._width), exposure.astype(float))
+        )
+        below, above = yield Most(np.array([below, above]))
+        return -Fraction(2 * float(below) + 1), Fraction(2 * float(above) + 1)
+
+    def largest(self, at: Fraction, tie: IntArray, count: int) -> Steps[IntArray]:
         """Who has the largest remainders; those too close to the last of them are compared exactly (R16)."""
         if count == 0:
             return np.empty(0, np.int64)
-        rest = self._rest
-        edge = np.partition(rest, len(rest) - count)[len(rest) - count]
-        clear = np.flatnonzero(rest > edge + _CLOSE)
-        close = np.flatnonzero(np.abs(rest - edge) <= _CLOSE)
-        if len(clear) + len(close) > count:
-            remainders = [-(share % 1) for share in self._exactly(at, close)]
-            order = sorted(zip(remainders, tie[close].tolist(), close.tolist(), strict=True))
-            close = np.array([i for _, _, i in order[: count - len(clear)]], np.int64)
+        edge = yield Edge(self._rest, count)
+        clear = np.flatnonzero(self._rest > edge + _CLOSE)
+        close = np.flatnonzero(np.abs(self._rest - edge) <= _CLOSE)
+        sure, all_close = yield Sum(np.array([len(clear), len(close)]))
+        if sure + all_close > count:
+            words = self._remainders(at, close)
+            taken = yield Take(words, tie[close], np.ones_like(close), count - int(sure))
+            close = close[taken > 0]
         return np.concatenate([clear, close])
+
+    def _remainders(self, at: Fraction, who: IntArray) -> tuple[Int64Array, ...]:
+        """Exact remainders over one denominator, the largest first."""
+        over = at.denominator * self._width.numerator
+        remainders = [int(share % 1 * over) for share in self._exactly(at, who)]
+        return _words([over - remainder for remainder in remainders], over)
 
     def _exactly(self, at: Fraction, who: IntArray) -> list[Fraction]:
         cap, exposure, equity = (column[who].tolist() for column in self._columns)
         return reference.at_level(at, cap, exposure, equity, self._width)
-
-
-def _first(first: Int64Array, tie: IntArray, lots: Int64Array, need: int) -> Int64Array:
-    """Lots taken from the first of all until the need is met."""
-    taken = np.empty_like(lots)
-    take(first, tie, lots, need, taken)
-    return taken
 
 
 def _two_parts(number: Fraction) -> tuple[float, float]:

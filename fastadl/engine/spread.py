@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastadl.engine.bankruptcy import Bankruptcies, report_uncovered
+from fastadl.engine.crowd import Crowd
 from fastadl.engine.deleverage import deleverage
 from fastadl.engine.fund import pay_debts, take_at_mark
 from fastadl.engine.fund_rules import FundRule
@@ -16,7 +17,14 @@ from fastadl.policy import AdlPolicy
 __all__ = ["spread"]
 
 
-def spread(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy, rules: list[FundRule]) -> bool:
+def spread(
+    state: State,
+    tick: Tick,
+    doomed: Bankruptcies,
+    policy: AdlPolicy,
+    rules: list[FundRule],
+    crowd: Crowd,
+) -> bool:
     """Close lots or charge cash, let the fund pay again, report the rest; returns whether law 4 holds."""
     lawful = True
     if len(doomed.work.slot) or policy.socialization == "clawback":
@@ -24,13 +32,13 @@ def spread(state: State, tick: Tick, doomed: Bankruptcies, policy: AdlPolicy, ru
         if policy.trigger != "none" and policy.space == "wealth":
             taken = take_at_mark(state, tick, doomed)
             pay_debts(state, tick, doomed, rules)
-            socialize(state, tick, doomed, taken, policy)
+            socialize(state, tick, doomed, taken, policy, crowd)
         else:
             if policy.trigger not in ("none", "pool_profit"):
-                deleverage(state, tick, doomed, policy)
+                deleverage(state, tick, doomed, policy, crowd)
             pay_debts(state, tick, doomed, rules)
         report_uncovered(state, tick, doomed)
         lawful = closed_at_zero(state, doomed, owed)
     if policy.trigger == "pool_profit":
-        close_winners(state, tick, doomed, policy)
+        close_winners(state, tick, doomed, policy, crowd)
     return lawful

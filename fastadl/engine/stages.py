@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from fractions import Fraction
 from time import perf_counter
 from typing import Any
 
@@ -10,15 +12,17 @@ import numpy as np
 from fastadl.engine import bankruptcy, close_out, detect
 from fastadl.engine import fund as fund_stage
 from fastadl.engine.core import Core
+from fastadl.engine.crowd import Crowd
+from fastadl.engine.everybody import Everybody
 from fastadl.engine.executions import Executions
-from fastadl.engine.prices import given_prices
+from fastadl.engine.prices import Marks, given_prices
 from fastadl.engine.results import Marked, Report, Tick
 from fastadl.engine.settings import checked_time
 from fastadl.engine.socialize import begin_session
 from fastadl.engine.spread import spread
 from fastadl.engine.state import FUND
 from fastadl.errors import StageError
-from fastadl.policy import AnyOrderBook
+from fastadl.policy import AdlPolicy, AnyOrderBook
 from fastadl.schema import Int64Array
 
 __all__ = ["Stages"]
@@ -38,6 +42,10 @@ class Stages(Core):
         assert self._tick is not None
         return self._tick
 
+    def _detected(self) -> Tick:
+        """The same, with all who were detected at hand."""
+        return self._open()
+
     def _mark(self, prices: Any, time: int | None, oracle: Any) -> Marked:
         state = self._state
         if self._doomed is not None:
@@ -56,12 +64,26 @@ class Stages(Core):
             tick.fund_before[c] = state.reserve_floor(FUND, c)
         self._tick, self._doomed = tick, None
         between = perf_counter()
-        detect.detect(state, tick, named, before)
+        found, bankrupt = self._detect(tick, named, spoken, before)
         tick.seconds["mark"] = between - start
         tick.seconds["detect"] = perf_counter() - between
-        found = len(tick.accounts)
-        bankrupt = int(np.count_nonzero(tick.was_bankrupt)) if found else 0
         return Marked(tick.number, now, found - bankrupt, bankrupt)
+
+    def _detect(
+        self,
+        tick: Tick,
+        named: Mapping[int, Fraction],
+        spoken: Mapping[int, Fraction],  # noqa: ARG002 - of oracles, for those who are elsewhere
+        before: Marks,
+    ) -> tuple[int, int]:
+        """Find who fell below at the marks just set; how many did, and how many of them are bankrupt."""
+        detect.detect(self._state, tick, named, before)
+        found = len(tick.accounts)
+        return found, int(np.count_nonzero(tick.was_bankrupt)) if found else 0
+
+    def _crowd(self, policy: AdlPolicy, number: int) -> Crowd:
+        """Everybody, as ranked and charged under a policy in a tick."""
+        return Everybody(self._state, policy, number)
 
     def _settle(self, given: Executions | None) -> Int64Array:
         """Book executions, or let the liquidity model close; what each execution realised."""
@@ -77,7 +99,7 @@ class Stages(Core):
         return realized
 
     def _executions(self, given: Any) -> Executions | None:
-        return None if given is None else Executions.of(self._state.book, given)
+        return None if given is None else Executions.of(self._state, given)
 
     def _take_over(self) -> None:
         tick = self._tick
@@ -96,10 +118,15 @@ class Stages(Core):
         assert tick is not None
         assert doomed is not None
         start = perf_counter()
-        self._closed_at_zero &= spread(state, tick, doomed, self.policy, self._rules)
+        crowd = self._crowd(self.policy, tick.number)
+        self._closed_at_zero &= spread(state, tick, doomed, self.policy, self._rules, crowd)
         self._fills_lawful &= tick.fills_lawful
         for c in range(len(self._rules)):
             tick.fund_after[c] = state.reserve_floor(FUND, c)
         tick.seconds["adl"] += perf_counter() - start
         self._tick = self._doomed = None
-        return Report(tick, state.book, self.policy.cancel_orders)
+        return self._report(tick, self.policy)
+
+    def _report(self, tick: Tick, policy: AdlPolicy, *, alone: bool = False) -> Report:  # noqa: ARG002
+        """What a tick did, done or in progress; `alone` where it is none but only has the number of one."""
+        return Report(tick, self._state.book, policy.cancel_orders)

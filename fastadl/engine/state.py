@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import ceil, floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from fastadl.engine.socialize.sessions import Session
     from fastadl.engine.wake import Wake
 
-__all__ = ["FUND", "HEADROOM", "MARKET", "State"]
+__all__ = ["FUND", "HEADROOM", "MARKET", "MOST_ALIKE", "State", "alike"]
 
 #: Rows of the reserve tables.
 FUND, MARKET = 0, 1
@@ -50,7 +50,7 @@ _BLOCK = 1 << 17
 #: Guards hold while no unit value exceeds this multiple of the one they were made at.
 HEADROOM = 1.25
 #: Ids that are compared with a name that is unknown; so many letters of its ends are taken for right.
-_NAMES, _ALIKE = 5000, 2
+MOST_ALIKE, _ALIKE = 5000, 2
 #: Up to this part of all accounts, guards are renewed without looking for repeated ones.
 _FEW = 256
 
@@ -85,6 +85,8 @@ class State:
         nobody asks.
     orders : OpenOrders
         Liquidation orders that are out (rule R108).
+    given : int64 (accounts)
+        Their places among all as given, where these are the accounts of one part; empty where they are all.
     wake : Wake or None
         Which accounts a mark looks at; None where it looks at all (rule R124).
     """
@@ -104,6 +106,7 @@ class State:
         self.session: Session | None = None
         self.sliced: Int64Array | None = None
         self.orders = OpenOrders.none()
+        self.given: Int64Array = np.empty(0, np.int64)
         self.ceiling: Float64Array
         self.guard: Float64Array
         self.most_lots = _most_lots(book)
@@ -117,6 +120,22 @@ class State:
         self.register: Register | None = None
         self.room: Room | None = None
         self.wake: Wake | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but room and register, whose columns would not be those of the book: they are made anew."""
+        return {**self.__dict__, "room": None, "register": None}
+
+    # ------------------------------------------------------------------ who there is
+
+    @property
+    def everybody(self) -> int:
+        """How many accounts there are, those of other parts too."""
+        return len(self.book.slot)
+
+    def alike(self, name: str) -> list[str]:
+        """Ids that a name may stand for, in the order of the book."""
+        ids = self.book.accounts
+        return ids.gather(alike(ids, name, len(ids))).to_list()
 
     # ------------------------------------------------------------------ layout and guards
 
@@ -205,6 +224,12 @@ class State:
         if self.wake is not None:
             self.wake.changed(rows.account[slots])
 
+    def changed(self, slots: IntArray) -> None:
+        """Have the guards of accounts renewed, of which something else remembers what they had."""
+        self._touched.append(slots)
+        if self.wake is not None:
+            self.wake.changed(self.book.rows.account[slots])
+
     def undoable(self, undo: Callable[[], None]) -> None:
         """Remember how to undo something else."""
         self._undo.append(undo)
@@ -281,18 +306,19 @@ class State:
 
     def endow(self, currency: int, cash: int) -> None:
         """Give the fund its cash; refuses what lifts the money of the currency past 2^62 (rule R1)."""
-        if abs(cash) > SUM_BOUND >> 9:
-            rows, mine = self.book.rows, self.instruments.currency == currency
-            in_rows = mine[rows.leg >> 1]
-            money = [
-                rows.cash[self.book.currency[rows.account] == currency],
-                rows.entry[in_rows],
-                self.book.reserve_entry[:, mine],
-            ]
-            total = abs(cash) + sum(int(np.abs(column).sum()) for column in money)
-            if total > SUM_BOUND:
-                raise BoundsError(("fund", "cash"), cash, "keep a currency within 2^62 (rule R1)")
+        if abs(cash) > SUM_BOUND >> 9 and abs(cash) + self.money(currency) > SUM_BOUND:
+            raise BoundsError(("fund", "cash"), cash, "keep a currency within 2^62 (rule R1)")
         self.reserve_cash[FUND, currency] = cash
+
+    def money(self, currency: int) -> int:
+        """Cash of accounts and all entry values of a currency, all unsigned, exactly."""
+        rows, mine = self.book.rows, self.instruments.currency == currency
+        parts = [
+            rows.cash[self.book.currency[rows.account] == currency],
+            rows.entry[mine[rows.leg >> 1]],
+            self.book.reserve_entry[:, mine],
+        ]
+        return sum(int(np.abs(column).sum()) for column in parts)
 
     def check_reserve(self, who: int) -> None:
         """Refuse what took a reserve near the 2^62 bound of rule R1."""
@@ -395,6 +421,11 @@ class State:
             out[r] = bounded(floor(value - int(rows.entry[at])), "profit")
         return out
 
+    def cash(self, slots: IntArray) -> Int64Array:
+        """Cash of accounts in atoms."""
+        cash: Int64Array = self.book.rows.cash[slots]
+        return cash
+
     def equity_floor(self, slots: IntArray, marks: Marks | None = None) -> Int64Array:
         """Equity in atoms, rounded down, exactly (rule R72); marks as in `profit_floor`."""
         return self.profit_floor(slots, marks) + self.book.rows.cash[slots]
@@ -470,15 +501,15 @@ class State:
         Nothing adds more than it claims, so all is counted only when what was left then may be used up.
         """
         if amount > self._room:
-            self._room = 0.99 * SUM_BOUND - max(self.largest_sums())
+            self._room = 0.99 * SUM_BOUND - max(float(each.max(initial=0.0)) for each in self.sizes())
             if amount > self._room:
                 raise BoundsError(
                     ("book",), f"{amount:.3g} more lots or atoms", "keep all within 2^62 (rule R1)"
                 )
         self._room -= amount
 
-    def largest_sums(self) -> tuple[float, float]:
-        """Most lots of any instrument, and most cash and entry values of any currency, all unsigned (R1)."""
+    def sizes(self) -> tuple[Float64Array, Float64Array]:
+        """Lots by instrument, and cash and entry values by currency, all unsigned (R1)."""
         book, rows, instruments = self.book, self.book.rows, self.instruments
         count = len(instruments)
         lots = np.bincount(rows.leg >> 1, np.abs(rows.lots), count) + np.abs(book.reserve_lots).sum(axis=0)
@@ -486,7 +517,7 @@ class State:
         money = np.abs(self.reserve_cash).sum(axis=0).astype(np.float64)
         money += np.bincount(book.currency[rows.account], np.abs(rows.cash), len(money))
         np.add.at(money, instruments.currency, entry)
-        return float(lots.max(initial=0.0)), float(money.max())
+        return lots, money
 
     def totals(self) -> tuple[list[int], list[int]]:
         """Σ lots of every instrument, and Σ (cash − entry value) of every currency (laws 1 and 2)."""
@@ -528,6 +559,14 @@ def bounded(value: int, what: str) -> int:
     return value
 
 
+def alike(ids: pl.Series, name: str, many: int) -> IntArray:
+    """Places of ids that begin and end as a name does; of all, if there are few, these and others: `many`."""
+    if many <= MOST_ALIKE:
+        return np.arange(len(ids))
+    found = ids.str.starts_with(name[:_ALIKE]) & ids.str.ends_with(name[-_ALIKE:])
+    return np.flatnonzero(found.to_numpy())[:MOST_ALIKE]
+
+
 def account_codes(book: Book, given: Sequence[object]) -> IntArray:
     """Positions of accounts by their ids, or by the positions given; −1 of what is no account."""
     codes, count = np.full(len(given), -1, np.int32), len(book.slot)
@@ -542,27 +581,19 @@ def account_codes(book: Book, given: Sequence[object]) -> IntArray:
     return codes
 
 
-def known_account(book: Book, given: object, path: tuple[str | int, ...]) -> int:
+def known_account(state: State, given: object, path: tuple[str | int, ...]) -> int:
     """Position of one account; refuses an unknown one at `path`."""
-    found = int(account_codes(book, [given])[0])
+    found = int(account_codes(state.book, [given])[0])
     if found < 0:
-        raise unknown_account(book, given, path)
+        raise unknown_account(state, given, path)
     return found
 
 
-def unknown_account(book: Book, given: object, path: tuple[str | int, ...]) -> InputError:
+def unknown_account(state: State, given: object, path: tuple[str | int, ...]) -> InputError:
     """The error that refuses what is no account."""
-    remedy = f"name an account of the book, or give its code below {len(book.slot)}"
-    near = nearest(given, _much_alike(book, given)) if is_text(given) else ""
+    remedy = f"name an account of the book, or give its code below {state.everybody}"
+    near = nearest(given, state.alike(str(given))) if is_text(given) else ""
     return InputError(path, given, remedy + near)
-
-
-def _much_alike(book: Book, given: object) -> list[str]:
-    """Some ids that begin or end as a name does; all, if there are few."""
-    ids, name = book.accounts, str(given)
-    if len(ids) > _NAMES:
-        ids = ids.filter(ids.str.starts_with(name[:_ALIKE]) & ids.str.ends_with(name[-_ALIKE:]))
-    return ids.head(_NAMES).to_list()
 
 
 def _narrow(slots: IntArray) -> IntArray:

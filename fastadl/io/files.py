@@ -22,7 +22,7 @@ from fastadl.schema import TABLES
 if TYPE_CHECKING:
     from fastadl.book import Book
 
-__all__ = ["check_folder", "new_folder", "read", "write"]
+__all__ = ["check_folder", "load", "new_folder", "read", "readable", "write"]
 
 
 def read(source: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]) -> Book:
@@ -42,7 +42,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]) 
     from fastadl.book import Book
 
     files = _files(source)
-    loaded = {name: _load(name, path) for name, path in files.items()}
+    loaded = {name: load(name, path) for name, path in files.items()}
     try:
         return Book._from_columns(*tables(*(loaded[name] for name in TABLES)))
     except InputError as error:
@@ -179,15 +179,22 @@ def _files(source: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
     return files
 
 
-def _load(name: str, path: Path) -> Any:
+def load(name: str, path: Path) -> Any:
+    """What stands in a file of the table of a name, unchecked; a file that cannot be read is refused."""
     reader = _READERS.get(path.suffix)
     if reader is None:
         raise InputError((), f"ending {path.suffix!r}", f"give one of {', '.join(_READERS)}", str(path))
     if not path.is_file():
         raise InputError((), "no such file", "give an existing file", str(path))
+    with readable(path), path.open("rb") as stream:
+        return reader(stream, name)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Refuse a file by name if what is done with it within the block says that it cannot be read."""
     try:
-        with path.open("rb") as stream:
-            return reader(stream, name)
+        yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         remedy = f"give a complete {path.suffix[1:]} file that can be read"

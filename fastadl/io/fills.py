@@ -23,7 +23,7 @@ __all__ = ["account_codes", "coded", "read_accounts", "read_codes", "read_fills"
 def read_fills(
     data: Any,
     instruments: Instruments,
-    currency: IntArray,
+    accounts: int,
     index: Callable[[], Index],
     name: str = "fills",
 ) -> tuple[Trades, bool]:
@@ -34,7 +34,8 @@ def read_fills(
     data : DataFrame or mapping
         Columns of `fastadl.schema.FILLS`.
     instruments : Instruments
-    currency : int16 (accounts)
+    accounts : int
+        How many there are.
     index : callable
         Gives the index of the account ids, should any be named.
     name : {"fills", "orders"}
@@ -46,7 +47,7 @@ def read_fills(
         Naming column, row, value and remedy; codes and amounts that fit no book are left to `add_up`.
     """
     table = Table(name, data)
-    account = account_codes(table, len(currency), index, reserves=True)
+    account = account_codes(table, accounts, index, reserves=True)
     instrument = _codes(table, "symbol", len(instruments), lambda: _symbols(table, instruments))
     side = _sides(table)
     lots = _lots(table, instrument, instruments)

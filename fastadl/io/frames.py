@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from fastadl.schema import RESERVED, SUM_BOUND, AccountColumns, Int64Array, IntA
 if TYPE_CHECKING:
     from fastadl.book import Book
 
-__all__ = ["frames", "tables"]
+__all__ = ["check_memory", "check_sums", "columns", "frames", "refuse_sums", "tables"]
 
 #: A sum surely within the bound if float64 makes it no larger than this.
 _SURE = 4.0e18
@@ -57,17 +57,25 @@ def tables(
     """
     refuse_fork()
     listed = read_instruments(instruments, currency, decimals)
+    return listed, *columns(listed, accounts, positions)
+
+
+def columns(
+    instruments: Instruments, accounts: Any, positions: Any
+) -> tuple[AccountColumns, PositionColumns]:
+    """Check two input tables beside instruments that are known; as `tables` does."""
     people = Table("accounts", accounts)
-    _check_memory(0, people.height)
-    holders, index = read_accounts(people, listed)
+    check_memory(0, people.height)
+    holders, index = read_accounts(people, instruments)
     held = Table("positions", positions)
-    _check_memory(held.height, people.height)
-    rows = read_positions(held, listed, holders, index)
-    _check_sums(listed, holders, rows)
-    return listed, holders, rows
+    check_memory(held.height, people.height)
+    rows = read_positions(held, instruments, holders, index)
+    check_sums(instruments, holders, rows)
+    return holders, rows
 
 
-def _check_memory(rows: int, accounts: int) -> None:
+def check_memory(rows: int, accounts: int) -> None:
+    """Refuse so many positions and accounts if they do not fit the memory that is free."""
     needed = _ROW_BYTES * rows + _ACCOUNT_BYTES * accounts
     memory.refuse_beyond(needed, ("positions",), f"{rows:,} positions of {accounts:,} accounts")
 
@@ -99,25 +107,34 @@ def frames(book: Book) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     return instrument_frame(instruments), pl.DataFrame(account_columns), pl.DataFrame(position_columns)
 
 
-def _check_sums(instruments: Instruments, accounts: AccountColumns, positions: PositionColumns) -> None:
+def check_sums(instruments: Instruments, accounts: AccountColumns, positions: PositionColumns) -> None:
     """Refuse sums beyond 2^62 (rule R1)."""
     codes = positions.instrument
-    for i, total in _beyond(len(instruments), (codes, positions.lots)):
-        remedy = f"keep the sum of all |lots| of {instruments.symbols[i]} within 2^62 (rule R1)"
-        raise BoundsError(("positions",), total, remedy)
-    money = (instruments.currency[codes], positions.entry_value)
-    for i, total in _beyond(len(instruments.currencies), (accounts.currency, accounts.cash), money):
-        currency = instruments.currencies[i]
-        remedy = f"keep the sum of all |cash| and |entry value| in {currency} within 2^62 (rule R1)"
-        raise BoundsError(("accounts",), total, remedy)
+    entries = (instruments.currency[codes], positions.entry_value)
+    lots = _beyond(len(instruments), (codes, positions.lots))
+    money = _beyond(len(instruments.currencies), (accounts.currency, accounts.cash), entries)
+    refuse_sums(instruments, lots, money)
+
+
+def refuse_sums(
+    instruments: Instruments, lots: Iterable[tuple[int, int]], money: Iterable[tuple[int, int]]
+) -> None:
+    """Refuse sums beyond 2^62, unsigned lots by instrument and money by currency (rule R1)."""
+    for i, total in lots:
+        if total > SUM_BOUND:
+            remedy = f"keep the sum of all |lots| of {instruments.symbols[i]} within 2^62 (rule R1)"
+            raise BoundsError(("positions",), total, remedy)
+    for i, total in money:
+        if total > SUM_BOUND:
+            currency = instruments.currencies[i]
+            remedy = f"keep the sum of all |cash| and |entry value| in {currency} within 2^62 (rule R1)"
+            raise BoundsError(("accounts",), total, remedy)
 
 
 def _beyond(groups: int, *columns: tuple[IntArray, Int64Array]) -> Iterator[tuple[int, int]]:
-    """Groups whose sum of absolute values passes the bound, and that sum."""
+    """Groups whose sum of absolute values may pass the bound, and that sum."""
     about = np.zeros(groups)
     for code, values in columns:
         about += np.bincount(code, np.abs(values.astype(np.float64)), groups)
     for group in map(int, np.flatnonzero(about > _SURE)):
-        total = sum(sum(map(abs, values[code == group].tolist())) for code, values in columns)
-        if total > SUM_BOUND:
-            yield group, total
+        yield group, sum(sum(map(abs, values[code == group].tolist())) for code, values in columns)

@@ -39,7 +39,7 @@ class Moves(NamedTuple):
 
 
 def read_transfers(
-    data: Any, instruments: Instruments, currency: IntArray, index: Callable[[], Index]
+    data: Any, instruments: Instruments, currency: IntArray, accounts: int, index: Callable[[], Index]
 ) -> Transfers:
     """Transfers as codes and atoms.
 
@@ -47,7 +47,8 @@ def read_transfers(
     ----------
     data : DataFrame or mapping
         Columns of `fastadl.schema.TRANSFERS`.
-    instruments, currency, index : as in `fastadl.io.fills.read_fills`
+    currency : int16 (accounts that are named, or all)
+    instruments, accounts, index : as in `fastadl.io.fills.read_fills`
 
     Raises
     ------
@@ -55,21 +56,23 @@ def read_transfers(
         Naming column, row, value and remedy.
     """
     table = Table("transfers", data)
-    account = _accounts(table, "account", len(currency), index, fund=True)
+    account = _accounts(table, "account", accounts, index, fund=True)
     holds = _currencies(table, account, currency, instruments)
     atoms = _atoms(table, holds, instruments, least=1, remedy="give an amount above 0")
     table.finish()
     return Transfers(account, holds, atoms)
 
 
-def read_moves(data: Any, instruments: Instruments, currency: IntArray, index: Callable[[], Index]) -> Moves:
+def read_moves(
+    data: Any, instruments: Instruments, currency: IntArray, accounts: int, index: Callable[[], Index]
+) -> Moves:
     """Transfers between accounts as codes and atoms; arguments and errors as of `read_transfers`.
 
     Columns are those of `fastadl.schema.MOVES`.
     """
     table = Table("moves", data)
-    source = _accounts(table, "source", len(currency), index)
-    target = _accounts(table, "target", len(currency), index)
+    source = _accounts(table, "source", accounts, index)
+    target = _accounts(table, "target", accounts, index)
     source = source[: table.height]
     table.refuse(source[: len(target)] == target, "target", "name another account than the source")
     table.refuse(

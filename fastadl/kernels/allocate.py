@@ -8,7 +8,7 @@ from numba import prange
 from fastadl.kernels._jit import kernel, parallel
 from fastadl.kernels.wide import muldiv
 
-__all__ = ["places", "shares", "take", "threshold", "whole_positions"]
+__all__ = ["bind", "places", "shares", "take", "threshold", "whole_positions"]
 
 _CHUNK = 4096
 #: Up to so many candidates are counted by one thread, others in so many pieces.
@@ -253,6 +253,26 @@ def _newly_full(first, last, cap, weight, left, total, full):
                 caps += cap[i]
                 weights += weight[i]
     return caps, weights
+
+
+@kernel
+def bind(cap, weight, left, total, full):
+    """Caps that bind when `left` is shared over `total`, a step of `threshold` for some of the candidates.
+
+    Parameters
+    ----------
+    cap, weight : int64 (n)
+    left, total : int
+        Budget and weight of all those whose caps do not bind yet; below 2^62.
+    full : bool (n)
+        Where the cap binds; written where it does now.
+
+    Returns
+    -------
+    (int, int)
+        Caps and weight of the new ones.
+    """
+    return _newly_full(0, cap.shape[0], cap, weight, left, total, full)
 
 
 @parallel

@@ -13,7 +13,7 @@ from fastadl.kernels._jit import kernel, parallel
 from fastadl.kernels.account import split_floor
 from fastadl.kernels.wide import add, divide, multiply, whole
 
-__all__ = ["CAPPED", "INNER", "NONE", "UNSURE", "level", "level_shares", "min_max"]
+__all__ = ["CAPPED", "INNER", "NONE", "UNSURE", "level", "level_shares", "lots_within", "min_max"]
 
 #: What `level_shares` says of a share: nothing, a part of the cap, the cap; or it cannot tell.
 NONE, INNER, CAPPED, UNSURE = 0, 1, 2, 3
@@ -186,6 +186,25 @@ def _lots_within(cap, weight, at):
     while lots > 0 and lots / weight > at:
         lots -= 1
     return lots
+
+
+@parallel
+def lots_within(cap, weight, at, out):
+    """Most lots of each, up to the cap, whose float64 quotient by weight does not exceed a level.
+
+    Parameters
+    ----------
+    cap, weight : int64 (n)
+        Positive.
+    at : float
+        Positive.
+    out : int64 (n)
+        Written.
+    """
+    n = cap.shape[0]
+    for chunk in prange((n + _CHUNK - 1) // _CHUNK):
+        for i in range(chunk * _CHUNK, min(n, (chunk + 1) * _CHUNK)):
+            out[i] = _lots_within(cap[i], float(weight[i]), at)
 
 
 @kernel

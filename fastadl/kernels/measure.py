@@ -62,6 +62,7 @@ class Context(NamedTuple):
     inverse: Any  # bool (instruments)
     one: Any  # float64 (instruments)  atoms of one unit of the settlement currency
     place: Any  # int32 (accounts)  order of the ids
+    given: Any  # int64 (accounts)  places as given, or empty where that is how they are numbered
     seed: Any  # int64  of the random score, see `fastadl.kernels.scores.Candidate`
 
 
@@ -153,9 +154,9 @@ def _measure(first, last, number, needs, own, row, slot, origin, table, figures,
         if needs & NEEDS_LEVERAGE:
             figures[_MAX_LEVERAGE, i] = max_leverage(abs(value), instrument, context)
         if needs & NEEDS_PLACE:
-            given = context.account[slot[c]]
-            figures[_GIVEN, i] = given
-            figures[_PLACE, i] = context.place[given]
+            account = context.account[slot[c]]
+            figures[_GIVEN, i] = context.given[account] if len(context.given) else account
+            figures[_PLACE, i] = context.place[account]
         out[1, c] = table[line, 0]
         out[2, c] = table[line, 3]
         if detail:

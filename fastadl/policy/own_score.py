@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+from numba import cloudpickle
 
 from fastadl.errors import PolicyError
 
@@ -34,6 +37,22 @@ class OwnScore:
     def __call__(self, candidate: Any) -> float:
         """The score of one candidate, in plain Python."""
         return self.function(candidate)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], OwnScore], tuple[bytes]]:
+        """As what it does: where it goes to nobody may have its module."""
+        return _remade, (_told(self),)
+
+
+@lru_cache(64)
+def _told(score: OwnScore) -> bytes:
+    told: bytes = cloudpickle.dumps((score.name, score.function))
+    return told
+
+
+@lru_cache(64)
+def _remade(told: bytes) -> OwnScore:
+    """The same one every time, so that it is compiled once."""
+    return OwnScore(*cloudpickle.loads(told))
 
 
 def score(function: Callable[[Any], float]) -> OwnScore:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
 
-from fastadl.schema import Int64Array, IntArray
+from fastadl.schema import BoolArray, Int64Array, IntArray
 
-__all__ = ["largest_remainder", "places", "shares", "take", "threshold_shares", "whole_positions"]
+__all__ = ["bind", "largest_remainder", "places", "shares", "take", "threshold_shares", "whole_positions"]
 
 
 def largest_remainder(shares: Sequence[Fraction]) -> list[int]:
@@ -50,6 +50,16 @@ def places(key: Int64Array, tie: IntArray, chosen: Int64Array, out: Int64Array) 
     """Places, from 0, of some candidates among all when these are ordered by (key, tie)."""
     order = sorted(range(len(key)), key=lambda i: (key[i], tie[i]))
     out[:] = [order.index(int(i)) for i in chosen]
+
+
+def bind(cap: Int64Array, weight: Int64Array, left: int, total: int, full: BoolArray) -> tuple[int, int]:
+    """Caps that bind when `left` is shared over `total`, of those that did not; and their weight."""
+    caps = weights = 0
+    for i, (c, w) in enumerate(zip(cap.tolist(), weight.tolist(), strict=True)):
+        if w > 0 and not full[i] and c * total <= left * w:
+            full[i] = True
+            caps, weights = caps + c, weights + w
+    return caps, weights
 
 
 def threshold_shares(cap: Sequence[int], weight: Sequence[int], budget: int) -> list[Fraction]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 
-__all__ = ["at_level", "leverage_shares", "min_max"]
+from fastadl.schema import Int64Array
+
+__all__ = ["at_level", "leverage_shares", "lots_within", "min_max"]
 
 
 def at_level(
@@ -50,6 +53,12 @@ def leverage_shares(
     least = sum(given(points[high]), Fraction(0))
     share = (most - need) / (most - least) if most != least else Fraction(0)
     return given(points[low] + share * (points[high] - points[low]))
+
+
+def lots_within(cap: Int64Array, weight: Int64Array, at: float, out: Int64Array) -> None:
+    """Most lots of each, up to the cap, whose float64 quotient by weight does not exceed a level."""
+    for i, (c, w) in enumerate(zip(cap.tolist(), weight.tolist(), strict=True)):
+        out[i] = bisect_right(range(1, c + 1), at, key=lambda k: float(k) / float(w))
 
 
 def min_max(cap: Sequence[int], weight: Sequence[int], need: int) -> list[int]:

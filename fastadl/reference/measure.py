@@ -51,7 +51,7 @@ def measure(
         one=float(context.one[instrument]),
         max_leverage=max_leverage(abs(value), instrument, context),
         place=float(context.place[context.account[slot]]),
-        given=float(context.account[slot]),
+        given=float(context.given[context.account[slot]] if len(context.given) else context.account[slot]),
         seed=context.seed,
     )
     worth = (lambda c: score(number, c)) if own is None else own

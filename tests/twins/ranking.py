@@ -74,6 +74,7 @@ def context_of(found: Case) -> Context:
         inverse=found.marks.exact.inverse,
         one=np.array([10.0**item.decimals for item in found.instruments]),
         place=found.slots[::-1].copy(),
+        given=np.arange(len(found.slots))[::-1] * 3 if len(found.slots) % 2 else np.empty(0, np.int64),
         seed=-7,
     )
 

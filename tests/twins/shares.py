@@ -52,6 +52,15 @@ def same_threshold(kernel: Any, twin: Any, case: Any) -> None:
 
 
 @st.composite
+def binding(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Some of the candidates of a step, of which a few may be full already."""
+    cap, weight, left = draw(capped())
+    full = np.array(draw(st.lists(st.booleans(), min_size=len(cap), max_size=len(cap))), np.bool_)
+    most = int(weight[~full].sum())
+    return cap, weight, left, draw(st.one_of(st.just(max(1, most)), sizes.map(lambda n: n + 1))), full
+
+
+@st.composite
 def whole_quotas(draw: st.DrawFn) -> tuple[np.ndarray, int, np.ndarray]:
     cap = whole_numbers(*draw(columns_of))
     return cap, draw(st.integers(0, int(cap.sum()) + 2)), np.empty_like(cap)
@@ -150,6 +159,16 @@ def weighed(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
     return whole_numbers(*cap), whole_numbers(*weights), draw(st.integers(1, sum(cap)))
 
 
+@st.composite
+def within_levels(draw: st.DrawFn) -> tuple[Any, ...]:
+    """A level that is often the quotient of somebody's lots, or next to it."""
+    cap, weight, _ = draw(weighed())
+    i = draw(st.integers(0, len(cap) - 1))
+    at = draw(st.integers(1, int(cap[i]))) / float(weight[i])
+    at = draw(st.sampled_from([at, np.nextafter(at, 0.0), np.nextafter(at, np.inf), 3.7 * at]))
+    return cap * draw(st.sampled_from([1, 1, 10**12])), weight, float(at), np.empty_like(cap)
+
+
 def same_min_max(kernel: Any, twin: Any, case: Any) -> None:
     """Between the two answers lie the lots of one quotient, and the twin's answer."""
     cap, weight, need = case
@@ -170,10 +189,12 @@ def same_min_max(kernel: Any, twin: Any, case: Any) -> None:
 PAIRS = {
     "allocate.whole_positions": Pair(allocate.whole_positions, whole_quotas()),
     "allocate.shares": Pair(allocate.shares, weighted()),
+    "allocate.bind": Pair(allocate.bind, binding()),
     "allocate.threshold": Pair(allocate.threshold_shares, capped(), same_threshold),
     "allocate.take": Pair(allocate.take, takers()),
     "allocate.places": Pair(allocate.places, chosen_places()),
     "levels.level": Pair(levels.at_level, needs(), same_level),
     "levels.level_shares": Pair(levels.at_level, levels_at(), same_level_shares),
+    "levels.lots_within": Pair(levels.lots_within, within_levels()),
     "levels.min_max": Pair(levels.min_max, weighed(), same_min_max),
 }

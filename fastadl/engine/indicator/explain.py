@@ -37,7 +37,7 @@ def explain(
     wanted: Demand,
 ) -> Explanation:
     """Explain one position under a demand; `number` is the tick's, for a ranking drawn by it."""
-    who = known_account(state.book, account, ("account",))
+    who = known_account(state, account, ("account",))
     leg = leg_of(state, who, state.instruments.lookup(symbol, ("symbol",)), side)
     held = Holding.of(state, who, leg)
     equity = float(judged(state, policy, number, who, [held]).parts[1, 0])

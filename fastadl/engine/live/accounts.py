@@ -12,7 +12,7 @@ from fastadl.engine.state import State
 from fastadl.io.flags import Flags
 from fastadl.schema import AccountColumns, Int64Array, IntArray
 
-__all__ = ["Register", "open_accounts", "set_flags"]
+__all__ = ["Register", "moved", "open_accounts", "register_of", "set_flags", "smaller"]
 
 #: Columns of `Book` with one entry per account.
 _COLUMNS = ("currency", "isolated", "adl_tier", "exempt", "slot", "rank")
@@ -20,14 +20,19 @@ _COLUMNS = ("currency", "isolated", "adl_tier", "exempt", "slot", "rank")
 _LEAST = 1 << 12
 
 
-def open_accounts(state: State, accounts: AccountColumns) -> tuple[IntArray, list[int]]:
-    """Add accounts behind the others; their positions, and what cash came in by currency."""
+def open_accounts(
+    state: State, accounts: AccountColumns, ranks: IntArray | None = None
+) -> tuple[IntArray, list[int]]:
+    """Add accounts behind the others; their positions, and what cash came in by currency.
+
+    Those of a part of a book bring the `ranks` of their ids among all, for which others have made room.
+    """
     first, many, cash = len(state.book.slot), len(accounts.id), accounts.cash
     state.claim(float(np.abs(cash.astype(np.float64)).sum()))
     room = room_of(state)
     codes = np.arange(first, first + many, dtype=np.int32)
     slots = room.take(codes)
-    register_of(state).append(accounts, slots)
+    register_of(state).append(accounts, slots, ranks)
     state.undoable(lambda: room.give_back(state.book.slot[first:]))
     state.book.rows.cash[slots] = cash
     _begin(state, cash)
@@ -103,15 +108,15 @@ class Register:
         rank = state.book.rank
         self._last: str = state.book.accounts[int(np.argmax(rank))] if len(rank) else ""
 
-    def append(self, accounts: AccountColumns, slots: IntArray) -> None:
-        """Add accounts that have these slots."""
+    def append(self, accounts: AccountColumns, slots: IntArray, ranks: IntArray | None = None) -> None:
+        """Add accounts that have these slots; if their `ranks` are given, nobody else's move."""
         book, many = self._state.book, len(slots)
         self._undoable()
         exempt = np.zeros(many, np.bool_) if accounts.exempt is None else accounts.exempt
         if accounts.owner is not None or book._owner is not None:
             owner = accounts.id if accounts.owner is None else accounts.owner
             book._owner = _appended(book.owners, owner)
-        ranks = self._ranked(accounts.id)
+        ranks = self._ranked(accounts.id) if ranks is None else ranks
         columns = (accounts.currency, accounts.isolated, accounts.adl_tier, exempt, slots, ranks)
         for name, values in zip(_COLUMNS, columns, strict=True):
             self._extend(name, values)
@@ -120,6 +125,17 @@ class Register:
         book._id = _appended(book._id, accounts.id)
         if exempt.any():
             _exempt(self._state)
+
+    def make_room(self, ahead: Int64Array) -> None:
+        """Move ranks for new ids, ascending, ahead of which so many others stand."""
+        book, long = self._state.book, self._long["rank"]
+        before = book.rank
+
+        def undo() -> None:
+            book.rank, self._long["rank"] = before, long
+
+        self._state.undoable(undo)
+        book.rank = self._long["rank"] = moved(book.rank, ahead)
 
     def _undoable(self) -> None:
         book, first = self._state.book, len(self._state.book.slot)
@@ -158,15 +174,19 @@ class Register:
         if old == 0 or ascending[0] > self._last:
             rank[order] = np.arange(old, old + many, dtype=np.int32)
         else:
-            smaller = _smaller(book._id, book.rank, ascending)
-            rank[order] = smaller + np.arange(many)
-            moved = book.rank + np.searchsorted(smaller, book.rank, side="right").astype(np.int32)
-            book.rank = self._long["rank"] = moved
+            ahead = smaller(book._id, book.rank, ascending)
+            rank[order] = ahead + np.arange(many)
+            self.make_room(ahead)
         self._last = max(self._last, ascending[-1])
         return rank
 
 
-def _smaller(ids: pl.Series, rank: IntArray, wanted: pl.Series) -> IntArray:
+def moved(rank: IntArray, ahead: Int64Array) -> IntArray:
+    """Ranks once ids have come, ahead of which so many others stood."""
+    return rank + np.searchsorted(ahead, rank, side="right").astype(np.int32)
+
+
+def smaller(ids: pl.Series, rank: IntArray, wanted: pl.Series) -> IntArray:
     """How many ids are smaller than each of those wanted, by halving: int64 (wanted)."""
     by_rank = np.empty(len(rank), np.uint32)
     by_rank[rank] = np.arange(len(rank), dtype=np.uint32)

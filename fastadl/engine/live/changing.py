@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from fastadl.contracts import Instrument
 from fastadl.decimals import exact
 from fastadl.engine.core import Core
 from fastadl.engine.live import accounts as register
@@ -95,7 +97,7 @@ class Changing(Core):
         with self._whole():
             self._check_between()
             state = self._state
-            register.set_flags(state, read_flags(flags, len(state.book.slot), self._find))
+            register.set_flags(state, read_flags(flags, state.everybody, self._find))
 
     def list_instruments(self, instruments: Any) -> IntArray:
         """Add instruments behind the others, all of them or none (rule R106).
@@ -131,13 +133,16 @@ class Changing(Core):
             self._check_between()
             state = self._state
             first, new = len(state.instruments), read_listing(instruments, state.instruments)
-            listing.list_instruments(state, new)
+            self._list(new)
             if self.liquidity is not None:
                 self.liquidity.check(state.instruments)
             lots, money = self._totals
             self._totals = [*lots, *[0] * len(new)], money
             self._renew()
             return np.arange(first, len(state.instruments), dtype=np.int32)
+
+    def _list(self, new: Sequence[Instrument]) -> None:
+        listing.list_instruments(self._state, new)
 
     def set_tiers(self, tiers: Mapping[str, Any]) -> None:
         """Replace the tiers of instruments, all of them or none (rules R4, R106).
@@ -170,7 +175,10 @@ class Changing(Core):
                 at = ("tiers", str(symbol))
                 i = instruments.lookup(symbol, at)
                 ladders[i] = read_ladder(given, instruments[i].decimals, at)
-            listing.set_tiers(self._state, ladders)
+            self._set_ladders(ladders)
+
+    def _set_ladders(self, ladders: dict[int, Any]) -> None:
+        listing.set_tiers(self._state, ladders)
 
     def settle_instrument(self, symbol: str, price: Any) -> Settled:
         """Close every position of an instrument at one price, and delist it (rule R107).
@@ -213,10 +221,13 @@ class Changing(Core):
                 raise InputError(("price",), price, str(error)) from None
             if final <= 0:
                 raise InputError(("price",), price, "give a price above zero")
-            settled = settle_instrument(state, instrument, final)
+            settled = self._settle_at(instrument, final)
             self._closed(instrument)
             self._renew()
             return settled
+
+    def _settle_at(self, instrument: int, price: Fraction) -> Settled:
+        return settle_instrument(self._state, instrument, price)
 
     def _closed(self, instrument: int) -> None:
         """Law 1 allows for an instrument that nobody holds any more."""

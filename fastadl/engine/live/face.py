@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, overload
 
 from fastadl.engine.core import Core
@@ -74,7 +75,7 @@ class Live(Core):
             self._check_between()
             self._known = None
             state = self._state
-            trades, priced = read_fills(fills, state.instruments, state.book.currency, self._find)
+            trades, priced = read_fills(fills, state.instruments, state.everybody, self._find)
             return self._traded().apply(trades, priced=priced, undoable=self._within)
 
     def prepare_live(self, *, positions: int = 0, accounts: int = 0) -> None:
@@ -100,14 +101,16 @@ class Live(Core):
             if type(count) is not int or not 0 <= count <= _MOST_ROWS:
                 raise InputError((name,), count, "give a whole number from 0 to 2^31")
         with self._lock:
-            self._traded()
-            self._find()
-            room = room_of(self._state)
             try:
-                room.reserve(2 * int(accounts), 2 * int(positions))
+                self._reserve(positions, accounts)
             except MemoryError:
                 name, count = max(("positions", positions), ("accounts", accounts), key=lambda each: each[1])
                 raise MemoryLimitError((name,), count, "there is no address space for so many") from None
+
+    def _reserve(self, positions: int, accounts: int) -> None:
+        self._traded()
+        self._find()
+        room_of(self._state).reserve(2 * accounts, 2 * positions)
 
     def _traded(self) -> Trading:
         if self._trading is None:
@@ -197,7 +200,9 @@ class Live(Core):
             self._check_marked()
             self._check_between()
             state = self._state
-            move(state, read_moves(moves, state.instruments, state.book.currency, self._find))
+            move(
+                state, read_moves(moves, state.instruments, state.book.currency, state.everybody, self._find)
+            )
 
     @overload
     def free_collateral(self, accounts: str | int) -> int: ...
@@ -268,8 +273,8 @@ class Live(Core):
         """
         with self._reading() as state:
             self._check_marked()
-            book = state.book
-            return needed(state, read_fills(orders, book.instruments, book.currency, self._find, "orders")[0])
+            trades, _ = read_fills(orders, state.instruments, state.everybody, self._find, "orders")
+            return needed(state, trades)
 
     def pay_funding(self, rates: Mapping[str, Any]) -> Funding:
         """Have longs pay shorts their rate times their notional at mark, or shorts longs (rule R105).
@@ -296,14 +301,18 @@ class Live(Core):
         with self._whole():
             self._check_marked()
             self._check_between()
-            return pay(self._state, checked_rates(self._state.instruments, rates))
+            return self._pay(checked_rates(self._state.instruments, rates))
+
+    def _pay(self, rates: Mapping[int, Fraction]) -> Funding:
+        return pay(self._state, rates)
 
     def _transfer(self, given: Any, sign: int) -> None:
         """Have money come in (+1) or go out (−1); laws are held to what came in (rule R32)."""
         with self._whole():
             self._check_between()
             state = self._state
-            transfers = read_transfers(given, state.instruments, state.book.currency, self._find)
+            book = state.book
+            transfers = read_transfers(given, state.instruments, book.currency, state.everybody, self._find)
             (deposit if sign > 0 else withdraw)(state, transfers)
             came = [0] * len(state.instruments.currencies)
             for who, c, atoms in zip(*(column.tolist() for column in transfers), strict=True):

@@ -79,7 +79,7 @@ class Ordering(Stages):
         )
         with self._whole():
             self._check_between()
-            tick = self._open()
+            tick = self._detected()
             self._check_marked()
             new, value = orders.order(self._state, tick, wanted, self.policy.split == "notional")
             sent = orders.frame(self._state, new)

@@ -187,7 +187,9 @@ def _check_other(executions: Executions, i: int, leg: int, free: _Free) -> None:
     left = free.close(int(executions.counterparty[i]), leg, int(executions.lots[i]))
     if left < 0:
         remedy = "it is in liquidation: name one that is not, or lots that close what is not on order"
-        raise InputError(("executions", i, "counterparty"), int(executions.lots[i]), remedy)
+        raise InputError(
+            ("executions", i, "counterparty"), free.name(int(executions.counterparty[i])), remedy
+        )
 
 
 class _Free:
@@ -204,6 +206,10 @@ class _Free:
         free = self._lots[account]
         free[leg] = free.get(leg, 0) - lots
         return free[leg]
+
+    def name(self, account: int) -> str:
+        """Id of an account."""
+        return str(self._state.book.accounts[account])
 
     def _of(self, account: int) -> dict[int, int]:
         rows, orders = self._state.book.rows, self._state.orders

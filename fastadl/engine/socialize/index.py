@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from fastadl import reference
 from fastadl.engine.bankruptcy import Bankruptcies
+from fastadl.engine.collective import Steps, Sum
+from fastadl.engine.holdings import lots_without
+from fastadl.engine.results import exact_sum
 from fastadl.engine.socialize.charged import Charged
-from fastadl.engine.state import State, places, sums
+from fastadl.engine.state import State
 from fastadl.kernels.socialize import NANO, index_charges, share_by_owner
 from fastadl.policy import index_delta
-from fastadl.schema import Float64Array, Int64Array
+from fastadl.schema import Float64Array, Int64Array, IntArray
 
-__all__ = ["charge_holders", "debts_by_leg", "taken_by_owner"]
+__all__ = ["Holders", "charge_holders", "debts_by_leg", "taken_by_owner"]
 
 #: Sums of weights that kernels take.
 _MOST = 2.0**61
@@ -48,41 +52,61 @@ def debts_by_leg(state: State, doomed: Bankruptcies, taken: Int64Array, part: In
     return owed
 
 
-def charge_holders(state: State, owed: Int64Array, opposite: bool, currency: int, budget: int) -> Charged:
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Those who hold rows, and what they hold together.
+
+    Attributes
+    ----------
+    state : State
+        Of this part.
+    aside : int (n)
+        Slots of those who are not charged here.
+    lots : int64 (legs)
+        Of all parts.
+    """
+
+    state: State
+    aside: IntArray
+    lots: Int64Array
+
+    @classmethod
+    def of(cls, state: State, aside: IntArray) -> Steps[Holders]:
+        """All but some."""
+        return cls(state, aside, (yield Sum(lots_without(state, aside))))
+
+
+def charge_holders(
+    holders: Holders, owed: Int64Array, opposite: bool, currency: int, budget: int
+) -> Steps[Charged]:
     """Move one index for each symbol, or symbol and side, and charge all its holders.
 
     Parameters
     ----------
-    state : State
+    holders : Holders
     owed : int64 (legs)
         From `debts_by_leg`.
     opposite : bool
         Charge only the side opposite to the bankrupt rows, instead of both.
     currency, budget : int
     """
+    state = holders.state
     rank = state.instruments.rank
     legs = np.flatnonzero((owed > 0) & (np.repeat(state.instruments.currency, 2) == currency)).tolist()
     groups: dict[tuple[int, ...], int] = {}
     for leg in sorted(legs, key=lambda leg: (rank[leg >> 1], leg & 1)):
-        holders = (leg ^ 1,) if opposite else (leg & ~1, leg | 1)
-        groups[holders] = groups.get(holders, 0) + int(owed[leg])
+        payers = (leg ^ 1,) if opposite else (leg & ~1, leg | 1)
+        groups[payers] = groups.get(payers, 0) + int(owed[leg])
     total = sum(groups.values())
     exact = [Fraction(budget * part, total) for part in groups.values()]
-    lots = state.open_lots() - _exempt_lots(state)
     delta, covered = np.zeros((2, len(owed)), np.int64), 0
-    for payers, share in zip(groups, reference.largest_remainder(exact), strict=True):
-        holding = sum(int(lots[leg]) for leg in payers)
+    for reached, share in zip(groups, reference.largest_remainder(exact), strict=True):
+        holding = sum(int(holders.lots[leg]) for leg in reached)
         if holding:
             covered += share
-            delta[:, payers] = np.array(divmod(index_delta(share, holding, NANO), NANO))[:, None]
+            delta[:, reached] = np.array(divmod(index_delta(share, holding, NANO), NANO))[:, None]
     charge = np.zeros(len(state.book.rows.cash), np.int64)
     index_charges(state.book.rows, delta, state.blocks, charge)
-    charge[state.book.slot[state.exempt]] = 0
+    charge[holders.aside] = 0
     slot = np.flatnonzero(charge)
-    return Charged(slot, charge[slot], covered)
-
-
-def _exempt_lots(state: State) -> Int64Array:
-    """Lots of those who are not charged (rule R106): int64 (legs)."""
-    rows, row = state.book.rows, places(state.book, state.book.slot[state.exempt])
-    return sums(rows.leg[row], np.abs(rows.lots[row]).astype(np.int64), 2 * len(state.instruments))
+    return Charged(slot, charge[slot], covered, (yield Sum(exact_sum(charge[slot]))))

@@ -41,6 +41,18 @@ class Session:
                 np.add.at(column, account, atoms)
         return replace(self, opening=opening, ended=ended)
 
+    def of(self, accounts: IntArray) -> Session:
+        """What is remembered of some accounts."""
+        ended = None if self.ended is None else self.ended[accounts]
+        return replace(self, opening=self.opening[accounts], ended=ended)
+
+    def and_of(self, others: Session) -> Session:
+        """With accounts of another part, whose positions come after these."""
+        opening = np.concatenate([self.opening, others.opening])
+        if self.ended is None or others.ended is None:
+            return replace(self, opening=opening)
+        return replace(self, opening=opening, ended=np.concatenate([self.ended, others.ended]))
+
 
 def begin_session(state: State, policy: AdlPolicy, time: int) -> None:
     """Remember every account's equity if a tick, just marked, is the first of its session (rule R95)."""

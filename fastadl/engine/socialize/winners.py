@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastadl.engine.collective import Most, Steps, Sum
 from fastadl.engine.results import exact_sum
 from fastadl.engine.sharing import fill_threshold
 from fastadl.engine.socialize.charged import Charged
@@ -23,7 +24,7 @@ _MOST = 1 << 61
 class Standing:
     """What accounts have, just before anybody is charged; bankrupt ones have no rows and no equity left.
 
-    Those who are exempt (rule R106) stand as if they had nothing.
+    Those who are not charged here stand as if they had nothing.
 
     Attributes
     ----------
@@ -42,22 +43,22 @@ class Standing:
     equity: Int64Array
 
     @classmethod
-    def of(cls, state: State) -> Standing:
-        """How everybody stands."""
+    def of(cls, state: State, aside: IntArray) -> Standing:
+        """How all of a part stand, but those of some slots."""
         rows, book = state.book.rows, state.book
         profit = state.profit_floor(np.arange(len(rows.cash)))
         account, equity = rows.account, rows.cash + profit
-        exempt = book.slot[state.exempt]
-        profit[exempt] = equity[exempt] = 0
+        profit[aside] = equity[aside] = 0
         return cls(account, book.currency[account], book.rank[account], profit, equity)
 
-    def backing(self, currency: int) -> int:
+    def backing(self, currency: int) -> Steps[int]:
         """Σ min(w, ⌊equity⌋) over the payers of rule R51."""
         able = (self.currency == currency) & (self.profit > 0) & (self.equity > 0)
-        return exact_sum(np.minimum(self.profit[able], self.equity[able]))
+        total: int = yield Sum(exact_sum(np.minimum(self.profit[able], self.equity[able])))
+        return total
 
 
-def charge_capped(standing: Standing, weight: Int64Array, currency: int, budget: int) -> Charged:
+def charge_capped(standing: Standing, weight: Int64Array, currency: int, budget: int) -> Steps[Charged]:
     """Charge ``min(cap, τ · weight)`` with ``cap = min(weight, equity)`` (rule R51).
 
     Parameters
@@ -70,12 +71,12 @@ def charge_capped(standing: Standing, weight: Int64Array, currency: int, budget:
     payers = np.flatnonzero((standing.currency == currency) & (weight > 0) & (standing.equity > 0))
     weight = weight[payers]
     cap = np.minimum(weight, standing.equity[payers])
-    budget = min(budget, exact_sum(cap))
-    amount = fill_threshold(cap, weight, budget, standing.tie[payers])
-    return Charged(payers, amount, budget)
+    budget = min(budget, (yield Sum(exact_sum(cap))))
+    amount = yield from fill_threshold(cap, weight, budget, standing.tie[payers])
+    return Charged(payers, amount, budget, budget)
 
 
-def charge_floored(standing: Standing, rest_to_fund: bool, currency: int, budget: int) -> Charged:
+def charge_floored(standing: Standing, rest_to_fund: bool, currency: int, budget: int) -> Steps[Charged]:
     """Leave every winner the floor of his share of what is left of all profits (rule R93).
 
     Parameters
@@ -86,13 +87,16 @@ def charge_floored(standing: Standing, rest_to_fund: bool, currency: int, budget
     currency, budget : int
     """
     payers = np.flatnonzero((standing.currency == currency) & (standing.profit > 0))
-    weight = standing.profit[payers]
-    total = exact_sum(weight)
+    weight, tie = standing.profit[payers], standing.tie[payers]
+    total = yield Sum(exact_sum(weight))
     budget = min(budget, total)
     amount = weight - _floors(weight, total - budget, total)
-    if len(payers) and not rest_to_fund:
-        amount[np.argmax(standing.tie[payers])] -= exact_sum(amount) - budget
-    return Charged(payers, amount, budget)
+    charged = yield Sum(exact_sum(amount))
+    if not rest_to_fund:
+        last = yield Most(int(tie.max(initial=-1)))
+        amount[tie == last] -= charged - budget
+        charged = budget
+    return Charged(payers, amount, budget, charged)
 
 
 def _floors(weight: Int64Array, part: int, total: int) -> Int64Array:

@@ -1,0 +1,1 @@
+"""What ranking and allocations ask of everybody, each in one place and among parts."""
