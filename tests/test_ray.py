@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,10 +16,14 @@ import polars as pl
 import pytest
 
 from fastadl import memory
+from fastadl.cluster import join
 from fastadl.errors import InputError, MemoryLimitError
 from fastadl.sweep import Lost, Sweep, Trial, on_ray
 from fastadl.sweep.on_ray import Ray
+from ray_clusters import cluster, folder, processes_of, waited
 from ray_trials import Scripted
+
+__all__ = ["cluster", "folder"]
 
 pytestmark = [
     pytest.mark.jit,
@@ -34,52 +33,6 @@ pytestmark = [
 ]
 
 TABLES = {"book": {"positions": 1000, "instruments": 2}, "scenario": {"name": "flash-crash"}}
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """For what Ray keeps while it runs; sockets need short names."""
-    folder = Path(tempfile.mkdtemp(prefix="rt-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def cluster(folder: Path) -> Iterator[str]:
-    """A running cluster of two cores, which the tests share and none of them may stop."""
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0"]
-    options = ["--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}"]
-    noted, place = folder / "ray_current_cluster", folder / "b"
-    place.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        patch.setenv("PYTHONPATH", os.fspath(Path(__file__).parent))
-        quiet = subprocess.DEVNULL
-        process = subprocess.Popen(command + options, stdout=quiet, stderr=quiet, start_new_session=True)
-        try:
-            waited(noted.exists)
-            patch.setenv("TMPDIR", os.fspath(place))
-            yield noted.read_text("utf-8")
-            assert process.poll() is None
-            assert not list(place.iterdir())
-        finally:
-            process.terminate()
-            process.wait(120)
-            waited(lambda: not processes_of(folder))
-
-
-def waited(done: Any) -> None:
-    until = time.monotonic() + 120
-    while not done():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
-def processes_of(what: object) -> list[str]:
-    """Processes that name it in their command."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if str(what) in line]
 
 
 def performed(work: Scripted, *seeds: int, address: str) -> dict[int, Any]:
@@ -161,7 +114,7 @@ def test_an_address_without_a_cluster_is_refused(address: str, why: str, tmp_pat
 def test_somebody_else_at_the_address_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_ray, "_PATIENCE", 1.0)
+    monkeypatch.setattr(join, "PATIENCE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(InputError, match=f"^address: {address}: .*: nothing there speaks Ray$"):
@@ -171,9 +124,9 @@ def test_somebody_else_at_the_address_is_not_waited_for(
 def test_a_cluster_that_wants_a_token_says_so(
     cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_ray, "_PATIENCE", 2.0)
+    monkeypatch.setattr(join, "PATIENCE", 2.0)
     monkeypatch.delenv("RAY_AUTH_MODE")
-    with pytest.raises(InputError, match=r"it wants its token, sent with RAY_AUTH_MODE=token$"):
+    with pytest.raises(InputError, match=r"it wants its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN "):
         performed(Scripted(tmp_path), 1, address=cluster)
 
 

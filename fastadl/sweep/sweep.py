@@ -234,6 +234,9 @@ def _base(
     if seeds is not None:
         given["seeds"] = seeds
     base = Experiment.of(given)
+    if base.book.folder is not None:
+        remedy = "leave it out: a sweep draws its books"
+        raise InputError(("book", "folder"), base.book.folder, remedy)
     for name, policy in base.policies.items():
         own = [score.name for score in (policy.score, *policy.then) if isinstance(score, OwnScore)]
         if own:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO, Any
 
-from fastadl.sweep import child
+from fastadl.cluster import child
 from fastadl.sweep.executor import Found, Shelf, Trial, Work
 
 __all__ = ["ALONE", "EndedError", "Worker", "serve"]

@@ -1,0 +1,1 @@
+"""Processes of one's own, and Ray clusters that they use."""
