@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from fastadl.errors import ForkError as ForkError
     from fastadl.errors import InputError as InputError
     from fastadl.errors import JournalError as JournalError
+    from fastadl.errors import LateError as LateError
     from fastadl.errors import MemoryLimitError as MemoryLimitError
     from fastadl.errors import PolicyError as PolicyError
+    from fastadl.errors import ShardError as ShardError
     from fastadl.errors import StageError as StageError
     from fastadl.errors import UnwrittenError as UnwrittenError
     from fastadl.kernels.scores import Candidate as Candidate
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
     from fastadl.recording import Replayed as Replayed
     from fastadl.recording import replay as replay
     from fastadl.scenario import Scenario as Scenario
+    from fastadl.sharded.engine import ShardedEngine as ShardedEngine
+    from fastadl.sharded.recording import LiveShardedEngine as LiveShardedEngine
 
 __version__ = "0.1.0"
 
@@ -78,8 +82,10 @@ _HOME = {
     "Instrument": "contracts",
     "Instruments": "contracts",
     "JournalError": "errors",
+    "LateError": "errors",
     "Liquidity": "policy",
     "LiveEngine": "recording",
+    "LiveShardedEngine": "sharded.recording",
     "Marked": "engine",
     "MemoryLimitError": "errors",
     "Monitor": "monitor",
@@ -88,6 +94,8 @@ _HOME = {
     "Replayed": "recording",
     "Report": "engine",
     "Scenario": "scenario",
+    "ShardError": "errors",
+    "ShardedEngine": "sharded.engine",
     "SideIndex": "policy",
     "StageError": "errors",
     "Standings": "engine",

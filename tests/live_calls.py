@@ -11,8 +11,8 @@ import polars as pl
 import fastadl as fa
 from fastadl.decimals import exact
 from fastadl.errors import FastadlError, JournalError
-from fastadl.recording.engine import contents_of
 from fastadl.recording.entries import outcome
+from fastadl.recording.recorded import contents_of
 from test_live import TIERS, batch, market
 
 __all__ = ["POLICIES", "call", "made", "perform", "state"]

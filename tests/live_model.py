@@ -139,6 +139,10 @@ class World:
     memory: Memory
     tick: LiveTick | None = None
 
+    def realize(self, symbol: str, amount: int) -> None:
+        """R88 remembers what the fund realised."""
+        self.memory.realized[symbol] = self.memory.realized.get(symbol, 0) + amount
+
 
 def whole(call: Callable[..., Any]) -> Callable[..., Any]:
     """All that a call does, or nothing."""
@@ -337,8 +341,7 @@ class LiveModel:
         account.cash -= fill.fee
         if account.id in RESERVED:
             if account.id == FUND:
-                memory = world.memory.realized
-                memory[fill.symbol] = memory.get(fill.symbol, 0) + realized
+                world.realize(fill.symbol, realized)
             return realized
         row = account.row(fill.symbol, side)
         bounded = [account.cash] if abs(account.cash) > before else [0]
@@ -559,8 +562,7 @@ class LiveModel:
                     account.cash += value - row.entry_value
                     left -= value
                     if account.id == FUND:
-                        realized = world.memory.realized.get(symbol, 0)
-                        world.memory.realized[symbol] = realized + value - row.entry_value
+                        world.realize(symbol, value - row.entry_value)
         world.book.fund.cash += left
         self.delisted.add(symbol)
         return left
@@ -712,10 +714,14 @@ class LiveModel:
         return order
 
     def execute(self, each: Execution) -> None:
-        book, side = self.listed_in(each.symbol).book, SIDES[each.side]
+        world, side = self.listed_in(each.symbol), SIDES[each.side]
+        book = world.book
         account = book.accounts[each.account]
         close(account, account.open_rows[each.symbol, side], each.lots, each.value)
-        take(book.accounts[each.counterparty or MARKET], each.symbol, side, each.lots, each.value)
+        other = book.accounts[each.counterparty or MARKET]
+        realized = take(other, each.symbol, side, each.lots, each.value)
+        if other is book.fund:
+            world.realize(each.symbol, realized)
         account.cash -= each.fee
         book.fund.cash += each.fee
 

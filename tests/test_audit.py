@@ -32,7 +32,7 @@ from fastadl.auditing import pseudonym, verify
 from fastadl.errors import PolicyError
 from fastadl.journal import NEVER, Journal, read
 from fastadl.policy import CHOICES
-from fastadl.recording.engine import contents_of
+from fastadl.recording.recorded import contents_of
 from fastadl.testing import books, marks
 from live_calls import POLICIES, made, perform
 from uncompiled import fewer
@@ -834,8 +834,8 @@ def dearer(bankrupt: Any) -> Any:
 @pytest.mark.parametrize(
     ("module", "function", "change", "words"),
     [
-        ("allocation", "_whole_holdings", backward, "counterparty is"),
-        ("allocation", "_whole_holdings", sparing, "lots is"),
+        ("allocation", "_numbered", backward, "counterparty is"),
+        ("allocation", "_numbered", sparing, "lots is"),
         ("deleverage", "_bankrupt", dearer, "value is"),
     ],
     ids=["order", "lots", "price"],

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from fastadl.errors import InputError, JournalError
 from fastadl.journal import ALWAYS, NEVER, Disk, Fsync, Journal, read, verify
+from fastadl.journal.entry import encode
 from faulty import Faulty
 from journals import (
     FILLS,
@@ -58,6 +59,14 @@ def test_entries_are_read_back_as_they_were_given(tmp_path: Path) -> None:
     assert (first.sequence, first.time, first.kind) == (1, 7, "everything")
     assert same(by_name(first.payload), by_name(given))
     assert (second.sequence, second.kind, second.payload, second.hash) == (2, "nothing", {}, journal.hash)
+
+
+def test_frames_are_the_same_bytes_whatever_they_were_made_of() -> None:
+    ids, places = pl.Series("x", ["a", "b", "c"]), pl.Series([0, 2])
+    masked = ids.gather(places.set(places < 0, None)).fill_null("none").to_frame()
+    pieces = pl.concat([ids[:1], ids[2:]], rechunk=False).to_frame()
+    bytes_of = {encode("x", {"frame": frame}) for frame in (ids.gather([0, 2]).to_frame(), masked, pieces)}
+    assert len(bytes_of) == 1
 
 
 def test_the_same_entries_have_the_same_hash_and_any_difference_another(tmp_path: Path) -> None:

@@ -17,15 +17,17 @@ import pytest
 import fastadl as fa
 from fastadl.errors import InputError, JournalError, StageError
 from fastadl.journal import Journal, read, verify, whole_snapshots
-from fastadl.recording.engine import RECORDED, contents_of, engine_of
+from fastadl.recording.engine import engine_of
 from fastadl.recording.entries import arguments, difference, inputs, settled
+from fastadl.recording.recorded import RECORDED, contents_of
 from faulty import Faulty
 from journals import contents
 from live_calls import POLICIES, made, perform, state
 
 #: What changes nothing; what is neither here nor recorded has been forgotten.
 READING = {
-    "accounts", "book", "check", "codes", "copy", "demand", "distances", "equity", "estimates", "explain",
+    "accounts", "book", "cash", "check", "codes", "copy", "demand", "distances", "equity", "estimates",
+    "explain",
     "exposures", "fork", "frames", "free_collateral",
     "in_liquidation", "initial_margin", "liquidation_distances",
     "left", "positions", "prepare_live",

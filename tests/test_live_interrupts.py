@@ -14,7 +14,7 @@ import fastadl as fa
 from fastadl.engine.live import face, fills
 from fastadl.errors import JournalError
 from fastadl.journal import NEVER
-from fastadl.recording import engine as recording
+from fastadl.recording import recorded
 from fastadl.recording.entries import difference
 from live_calls import made, state
 from test_live import batch
@@ -87,7 +87,7 @@ def test_a_recorded_call_that_is_interrupted_is_in_doubt_until_opened_again(
     name: str, tmp_path: Path
 ) -> None:
     line, doubts = 0, 0
-    files = {recording.__file__, face.__file__, fills.__file__}
+    files = {recorded.__file__, face.__file__, fills.__file__}
     while True:
         line += 1
         folder = tmp_path / f"{name}{line}"

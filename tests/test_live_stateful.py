@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from engines import state_of
-from fastadl import Engine, InputError, StageError
+from fastadl import Book, Engine, InputError, StageError
 from fastadl.decimals import plain
 from live_draws import (
     book_of,
@@ -73,16 +73,18 @@ class Exchange(RuleBasedStateMachine):
 
     options: dict[str, Any] = {}  # noqa: RUF012
 
+    def world(self, dice: Random) -> Any:
+        return draw_world(dice)
+
+    def made(self, dice: Random, book: Book, **given: Any) -> Engine:
+        return Engine(book, **given, **self.options)
+
     @initialize(dice=DICE)
     def build(self, dice):
-        raw = draw_world(dice)
+        raw = self.world(dice)
         self.model = LiveModel(raw)
-        self.engine = Engine(
-            book_of(raw),
-            policy=raw["policy"],
-            fund=funds_of(raw),
-            liquidity=raw["liquidity"],
-            **self.options,
+        self.engine = self.made(
+            dice, book_of(raw), policy=raw["policy"], fund=funds_of(raw), liquidity=raw["liquidity"]
         )
         self.liquidity = raw["liquidity"] is not None
         assert holdings(self.engine) == self.model.holdings()

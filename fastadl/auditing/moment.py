@@ -16,8 +16,9 @@ from fastadl.engine import Engine
 from fastadl.errors import FastadlError, InputError, JournalError
 from fastadl.journal import Entry, read, verify, whole_snapshots
 from fastadl.policy.choices import nearest
-from fastadl.recording.engine import do, engine_of
+from fastadl.recording.engine import engine_of
 from fastadl.recording.entries import arguments, difference, outcome
+from fastadl.recording.recorded import do
 
 __all__ = ["Moment", "fills", "find", "recompute"]
 

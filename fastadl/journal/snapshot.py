@@ -29,6 +29,7 @@ __all__ = [
     "contents_of",
     "lost",
     "path_for",
+    "seal_of",
     "snapshots",
     "write",
 ]
@@ -142,6 +143,11 @@ def path_for(folder: Path, end: End) -> Path:
         remedy = "append an entry first: a state has one snapshot"
         raise JournalError((), f"a snapshot of entry {end.sequence} is there", remedy, str(folder))
     return path
+
+
+def seal_of(path: Path) -> str:
+    """SHA-256 of a snapshot's manifest, which vouches for all of it; hexadecimal."""
+    return sha256((path / _MANIFEST).read_bytes()).hexdigest()
 
 
 def write(disk: Disk, path: Path, end: End, contents: Contents) -> Snapshot:

@@ -15,8 +15,9 @@ from fastadl.engine.results import Report
 from fastadl.errors import FastadlError, InputError, JournalError
 from fastadl.journal import Entry, Lost, Snapshot, read, verify, whole_snapshots
 from fastadl.policy import AdlPolicy
-from fastadl.recording.engine import contents_of, do, engine_of
+from fastadl.recording.engine import engine_of
 from fastadl.recording.entries import difference, outcome
+from fastadl.recording.recorded import contents_of, do
 
 __all__ = ["Course", "Difference", "Replayed", "replay"]
 
