@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from fastadl.__main__ import main as program
 from fastadl.policy import CHOICES, VENUES
 from fastadl.policy.meaning import events, used
 from fastadl.report.policy import example
+from fastadl.sharded.dataset import Dataset
 
 EXAMPLES = Path(__file__).parent / "conformance" / "examples"
 LISTS = [
@@ -381,6 +383,65 @@ def test_synth_writes_nothing_where_it_refuses(fastadl_command: Any, tmp_path: P
     fresh = tmp_path / "fresh"
     assert fastadl_command(*DRAWN, "--out", str(fresh), "--against", str(tmp_path)).refused("adl_by_user")
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_synth_writes_the_same_book_in_partitions(fastadl_command: Any, tmp_path: Path) -> None:
+    whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
+    said = fastadl_command(*DRAWN, "--out", parts, "--shards", "3").out
+    assert f"{parts}: instruments, accounts and positions as Parquet, partitions: 3." in " ".join(
+        said.split()
+    )
+    fastadl_command(*DRAWN, "--out", whole)
+    assert len(Dataset.open(parts).partitions) == 3
+    fastadl.testing.assert_books_equal(Dataset.open(parts).book(), fastadl.Book.read(whole))
+
+
+def test_synth_draws_partitions_apart(fastadl_command: Any, tmp_path: Path) -> None:
+    out, place = [], str(tmp_path / "parts")
+    given = (*DRAWN, "--out", place, "--shards", "3", "--apart")
+    said = fastadl_command(*given).out
+    assert "Every partition is a draw of its own" in said
+    book = Dataset.open(place).book()
+    for _ in range(2):
+        shutil.rmtree(place)
+        out.append(json.loads(fastadl_command(*given, "--json").out))
+    assert out[0]["book"] == out[1]["book"]
+    assert (out[0]["apart"], out[0]["shards"], out[0]["written"]) == (True, 3, place)
+    numbers = fastadl.synth.describe(book)
+    assert out[0]["book"] == pytest.approx({name: numbers[name] for name in out[0]["book"]})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--shards", "2"], "shards: 2: say where they are written: --out FOLDER"),
+        (["--shards", "0", "--out", "x"], "shards: 0: give a whole number from 1 to 32,768"),
+        (["--apart", "--out", "x"], "apart: given: say in how many partitions: --shards N"),
+        (["--shards", "2", "--apart", "--out", "x", "--describe"], "describe: given: leave it out"),
+        (["--shards", "2", "--apart", "--out", "x", "--against", "y"], "against: y: leave it out"),
+        (["--shards", "2000", "--apart", "--out", "x"], "accounts: 1200: give at least 2000"),
+    ],
+)
+def test_synth_refuses_partitions(
+    fastadl_command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fastadl_command(*DRAWN, *arguments).refused(said)
+    assert not list(tmp_path.iterdir())
+
+
+def test_synth_that_is_interrupted_leaves_no_partition(
+    fastadl_command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*given: Any, **more: Any) -> Any:
+        yield fastadl.synth.book("pareto", positions=9, accounts=4, instruments=2, seed=1)
+        assert list(tmp_path.glob(".parts.*/part-00000/accounts.parquet"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fastadl.synth, "parts", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fastadl_command(*DRAWN, "--out", str(tmp_path / "parts"), "--shards", "3", "--apart")
+    assert not list(tmp_path.iterdir())
 
 
 # ---------------------------------------------------------------- the other commands

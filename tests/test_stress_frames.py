@@ -95,11 +95,11 @@ def test_accounts_that_paid_the_same_are_named_in_the_order_of_their_ids() -> No
     ledger = Ledger(40)
     ledger.seized[::2] = 5.0
     ledger.seized[[7, 31]] = 6.0
-    named = ledger.largest(Holders.of(engine), book)["account"].to_list()
+    named = ledger.largest(Holders.of(engine), engine.accounts)["account"].to_list()
     ids = book.accounts
     assert named == [*sorted(ids[[7, 31]].to_list()), *sorted(ids[::2].to_list())[:8]]
     ledger.seized[:] = 0
-    assert ledger.largest(Holders.of(engine), book).is_empty()
+    assert ledger.largest(Holders.of(engine), engine.accounts).is_empty()
 
 
 # ---------------------------------------------------------------------- the book

@@ -16,7 +16,7 @@ from fastadl.cli.replay import replay
 from fastadl.cli.run import run
 from fastadl.cli.stress import stress
 from fastadl.cli.synth import synth
-from fastadl.errors import InputError
+from fastadl.errors import InputError, ShardError
 
 __all__ = ["app", "main"]
 
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         return _refuse(f"fastadl: {' '.join(str(error).split())} See fastadl --help.")
-    except InputError as error:
+    except (InputError, ShardError) as error:
         return _refuse(str(error))
     return code if isinstance(code, int) else 0
 

@@ -23,7 +23,7 @@ def docs(rule: str | None = None, /) -> None:
         A rule such as R27, a section such as 3, a worked example such as W1, or a page: examples; stress,
         what the stress lab simulates and how far to believe it; transparency, where a position stands and
         why; borders, positions of ccxt and fills of Hyperliquid; monitor, metrics and alerts; incremental,
-        marks that cost what moved.
+        marks that cost what moved; sharded, a book on more than one machine.
     """
     text = _documentation(rule)
     terminal = console()

@@ -24,6 +24,8 @@ class _Stress:
 
     Parameters
     ----------
+    book
+        The folder of a book or of a dataset, which is read in place of one that is drawn.
     positions
         Open positions of traders; a million unless given.
     accounts
@@ -49,6 +51,7 @@ class _Stress:
         Whose orders move later prices: off, liquidations or all; may be given several times.
     """
 
+    book: str | None = None
     positions: int | None = None
     accounts: int | None = None
     instruments: int | None = None
@@ -66,8 +69,9 @@ class _Stress:
         if self.scenario is not None and self.prices is not None:
             raise InputError(("prices",), ", ".join(self.prices), "give prices or a scenario, not both")
         drawn = ("positions", "accounts", "instruments", "shape", "tiers")
+        made = {name: getattr(self, name) for name in drawn if getattr(self, name) is not None}
         given = {
-            "book": {name: getattr(self, name) for name in drawn if getattr(self, name) is not None} or None,
+            "book": (made if self.book is None else {"folder": self.book, **made}) or None,
             "scenario": {"prices": self.prices} if self.prices is not None else self.scenario,
             "seeds": self.seed,
             "policies": self.policy,
@@ -77,18 +81,56 @@ class _Stress:
         return {name: value for name, value in given.items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shards:
+    """Where the accounts of a book are.
+
+    Parameters
+    ----------
+    shards
+        Divide them over so many processes of a Ray cluster; see fastadl docs sharded. The result is the same.
+    snapshots
+        A folder that all machines of the cluster share, for what shards are made of again.
+    deadline
+        Seconds in which a shard answers; 60 unless given.
+    threads
+        Of each shard; all cores over shards unless given.
+    """
+
+    shards: int | None = None
+    snapshots: str | None = None
+    deadline: float | None = None
+    threads: int | None = None
+
+    def where(self, many: Many) -> dict[str, Any]:
+        """What `Experiment.run` takes; refuses what only a sweep has."""
+        how = {"snapshots": self.snapshots, "deadline": self.deadline, "threads": self.threads}
+        if self.shards is None:
+            for name, value in how.items():
+                if value is not None:
+                    raise InputError((name,), value, "say how many --shards, or leave it out")
+            return {}
+        for name in ("seeds", "vary", "points", "executor", "workers"):
+            value = getattr(many, name)
+            if value is not None:
+                remedy = "leave it out, or --shards: trials of a sweep have a book each"
+                raise InputError((name,), value, remedy)
+        return {"shards": self.shards, "address": many.address, **how}
+
+
 def stress(
     file: str | None = None,
     /,
     what: Annotated[_Stress, Parameter(name="*")] = _Stress(),
     many: Annotated[Many, Parameter(name="*")] = Many(),
+    apart: Annotated[_Shards, Parameter(name="*")] = _Shards(),
     *,
     pressure: str | None = None,
     html: str | None = None,
     json: Flag = False,
     out: str | None = None,
 ) -> int:
-    """Drive a synthetic book through a crash, under one policy or several side by side.
+    """Drive a book through a crash, under one policy or several side by side.
 
     Without anything: a million positions through bitcoin's 12 and 13 March 2020. Ctrl-C keeps what is done.
 
@@ -109,10 +151,14 @@ def stress(
     """
     # on a machine that does other work too, threads that wait for each other busily take it from the others
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    changes = what.changes()
+    changes, place = what.changes(), apart.where(many)
     if html is not None:
         check_page(html)
-    if many.asked or (file is not None and is_sweep(file)):
+    sweep = file is not None and is_sweep(file)
+    if place and (sweep or pressure is not None):
+        name, value = ("file", file) if sweep else ("pressure", pressure)
+        raise InputError((name,), value, "leave out --shards: one crash runs in shards, and nothing else")
+    if sweep or (many.asked and not place):
         if pressure is not None:
             raise InputError(("pressure",), pressure, "leave it out of a sweep: it is of one book")
         return many.run(file, changes, json=json, out=out, html=html)
@@ -128,7 +174,7 @@ def stress(
     unwritten: UnwrittenError | None = None
     with watching(console(stderr=True)) as progress:
         try:
-            result = experiment.run(out=out, progress=progress)
+            result = experiment.run(out=out, progress=progress, **place)
         except UnwrittenError as error:
             result, unwritten = cast("StressResult", error.result), error
     tell(result, show, _write, json=json, html=html)

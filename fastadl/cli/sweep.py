@@ -35,7 +35,8 @@ class Many:
     workers
         Trials that run at a time; one for each core unless given.
     address
-        Of a Ray cluster that is running; without it one is started here, and stopped.
+        Of a Ray cluster that is running; without it one is started here, and stopped. For shards also
+        inline: all of them in this process, without Ray.
     """
 
     seeds: int | None = None

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from fastadl.cli.terminal import Flag, Several, console, print_json
+from fastadl.errors import InputError
 
 __all__ = ["synth"]
 
@@ -37,6 +38,26 @@ class _Drawn:
     set: Several = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """Where a book goes.
+
+    Parameters
+    ----------
+    out
+        Write the book into this new or empty folder, as Parquet.
+    shards
+        Write it in so many partitions, accounts in their order, for shards to read.
+    apart
+        Draw one partition after another, so that a book of any size can be written; it is not the one that
+        is drawn without.
+    """
+
+    out: str | None = None
+    shards: int | None = None
+    apart: Flag = False
+
+
 def synth(
     shape: str,
     /,
@@ -44,7 +65,7 @@ def synth(
     *,
     describe: Flag = False,
     against: str | None = None,
-    out: str | None = None,
+    where: Annotated[_Written, Parameter(name="*")] = _Written(),
     json: Flag = False,
 ) -> None:
     """Draw a synthetic book, and say what it is like.
@@ -57,17 +78,18 @@ def synth(
         Show parameters, quantiles and histograms.
     against
         Compare with the accounts deleveraged on 2025-10-10: the folder of their CSV files.
-    out
-        Write the book into this new or empty folder, as Parquet.
     json
         Print one JSON object instead of tables.
     """
-    from fastadl.report.compiling import compiling
-    from fastadl.report.synth import show
-    from fastadl.synth.command import drawn
+    from fastadl.report.synth import show, watching
+    from fastadl.synth.command import Target, drawn
 
-    with compiling(console(stderr=True)):
-        made = drawn(shape, against_folder=against, out=out, **asdict(what))
+    if describe and where.apart:
+        raise InputError(("describe",), "given", "leave it out: a book drawn apart is never in memory")
+    with watching(console(stderr=True), bar=where.shards is not None) as progress:
+        made = drawn(
+            shape, against_folder=against, progress=progress, target=Target(**asdict(where)), **asdict(what)
+        )
     if json:
         print_json(made)
     else:

@@ -96,7 +96,7 @@ def _header(result: StressResult) -> Table:
     movers = "; then by ".join(MOVERS[kind] for kind in experiment.feedback)
     lines = {
         "Book": f"{many(facts.positions, 'position')} of {many(facts.accounts, 'account')} in "
-        f"{many(facts.instruments, 'market')} ({drawn.shape}, {seeds}); open interest "
+        f"{many(facts.instruments, 'market')} ({drawn.origin}, {seeds}); open interest "
         f"{amount(facts.open_interest)} USD; {neutral(facts.neutral)}"
         + ("" if len(experiment.seeds) == 1 else "; this is the first seed, tables are means over all"),
         "Scenario": f"{title}: {many(facts.steps, 'step')}, {lasts}",

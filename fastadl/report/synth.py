@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from math import exp
 from typing import Any, TypeAlias
@@ -12,10 +13,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fastadl.report import stress
+from fastadl.report.compiling import compiling
 from fastadl.synth import ABOUT, SHAPES, Shape
 from fastadl.synth.shapes import ASSUMED
 
-__all__ = ["bar", "number", "show"]
+__all__ = ["bar", "number", "show", "watching"]
 
 Numbers: TypeAlias = dict[str, Any]
 
@@ -50,6 +53,17 @@ _MEASURES = {
     "leverage": "leverage",
     "positions": "positions",
 }
+
+
+@contextmanager
+def watching(console: Console, *, bar: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Kernels that are compiled, and a progress bar over partitions, if there are any."""
+    if bar:
+        with stress.watching(console) as tell:
+            yield lambda done, of: tell("partitions written", done, of)
+    else:
+        with compiling(console):
+            yield None
 
 
 def show(drawn: Numbers, console: Console, *, described: bool) -> None:
@@ -131,8 +145,13 @@ def _said(drawn: Numbers) -> Iterator[RenderableType]:
         "short; nobody is liquidatable at the book's own marks."
     )
     yield Text(f"Drawn in {drawn['seconds']:.2f} s, {drawn['bytes'] / 2**20:,.0f} MiB.", style="dim")
+    if drawn["apart"]:
+        yield Text(
+            "Every partition is a draw of its own, both sides equal: another book than one drawn whole."
+        )
     if drawn["written"] is not None:
-        yield Text(f"Written to {drawn['written']}: instruments, accounts and positions as Parquet.")
+        many = "" if drawn["shards"] is None else f", partitions: {drawn['shards']:,}"
+        yield Text(f"Written to {drawn['written']}: instruments, accounts and positions as Parquet{many}.")
 
 
 def _parameters(drawn: Numbers) -> Iterator[RenderableType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -13,7 +14,8 @@ from fastadl.decimals import plain
 from fastadl.errors import InputError
 from fastadl.policy import Fund
 from fastadl.policy.funding import number, refuse_unknown
-from fastadl.stress import brackets
+from fastadl.sharded.dataset import Dataset
+from fastadl.stress import brackets, stored
 from fastadl.synth.listing import whole
 
 __all__ = ["Drawn", "FundOf"]
@@ -38,6 +40,8 @@ class Drawn:
         Draws the same book for every seed of the experiment, which then draws the scenario alone.
     parameters : mapping, optional
         Parameters of the shape (see `fastadl.synth.Shape`), in a file beside the others.
+    folder : path, optional
+        Of a book or a dataset, which is read instead; nothing else is given then.
     """
 
     shape: str = "pareto"
@@ -47,6 +51,7 @@ class Drawn:
     tiers: str | None = None
     seed: int | None = None
     parameters: Mapping[str, Any] | None = None
+    folder: str | None = None
 
     @classmethod
     def of(cls, given: Any) -> Drawn:
@@ -58,6 +63,12 @@ class Drawn:
         own = tuple(item.name for item in fields(cls) if item.name != "parameters")
         laws = tuple(synth.Shape.parameters())
         refuse_unknown(given, (*own, *laws), "book")
+        if given.get("folder") is not None:
+            for name in given:
+                if name != "folder":
+                    remedy = "leave it out: the book is read from a folder, not drawn"
+                    raise InputError(("book", name), given[name], remedy)
+            return cls(folder=os.fspath(given["folder"]))
         drawn = cls(
             **{name: value for name, value in given.items() if name in own},
             parameters={name: value for name, value in given.items() if name in laws} or None,
@@ -85,7 +96,9 @@ class Drawn:
         return max(-(-2 * self.positions // 5), -(-self.positions // self.instruments))
 
     def draw(self, anchors: Mapping[str, Fraction], seed: int) -> Book:
-        """The book of a seed, unless it has its own; marked as the scenario begins."""
+        """The book of a seed, unless it has its own; marked as the scenario begins, if it is drawn."""
+        if self.folder is not None:
+            return stored.book(self.folder)
         laws = self._checked()
         ladders = None if self.tiers is None else brackets.read(self.tiers)
         if ladders is not None and anchors and not ladders.keys() & anchors.keys():
@@ -99,8 +112,32 @@ class Drawn:
             seed=seed if self.seed is None else self.seed,
         )
 
+    def dataset(self) -> Dataset | None:
+        """What is in the folder, if it is in partitions."""
+        return None if self.folder is None else stored.dataset(self.folder)
+
+    def size(self) -> tuple[int, int]:
+        """Positions and accounts, as far as they are known before a book is drawn or read."""
+        if self.folder is None:
+            return self.positions, self.accounts_drawn
+        found = self.dataset()
+        parts = () if found is None else found.partitions
+        return sum(part.positions for part in parts), sum(part.accounts for part in parts)
+
+    @property
+    def same(self) -> bool:
+        """Whether all seeds of the experiment have the same book."""
+        return self.folder is not None or self.seed is not None
+
+    @property
+    def origin(self) -> str:
+        """The shape, or the folder."""
+        return self.shape if self.folder is None else self.folder
+
     def to_dict(self) -> dict[str, Any]:
         """The table that `of` reads."""
+        if self.folder is not None:
+            return {"folder": self.folder}
         table = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "parameters"}
         said = {name: value for name, value in table.items() if value is not None}
         laws = {

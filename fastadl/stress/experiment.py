@@ -17,6 +17,7 @@ from fastadl.policy import AdlPolicy
 from fastadl.policy.funding import refuse_unknown
 from fastadl.stress import paths, toml
 from fastadl.stress.drawn import Drawn, FundOf
+from fastadl.stress.engines import where
 from fastadl.stress.lab import perform, pressure_of
 from fastadl.stress.order_book import Depth
 from fastadl.stress.paths import Scenario
@@ -160,11 +161,19 @@ class Experiment:
         return len(self.seeds) * len(self.feedback) * len(self.policies)
 
     def run(
-        self, *, out: str | os.PathLike[str] | None = None, progress: Progress | None = None
+        self,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+        shards: int | None = None,
+        address: str | None = None,
+        snapshots: str | os.PathLike[str] | None = None,
+        deadline: float | None = None,
+        threads: int | None = None,
     ) -> StressResult:
         """Run everything: seed by seed, kind of feedback by kind, policy by policy.
 
-        An interrupt (Ctrl-C) ends it: what is finished is kept, and written.
+        An interrupt (Ctrl-C) ends it: what is finished is kept, and written. Shards give the same result.
 
         Parameters
         ----------
@@ -173,17 +182,25 @@ class Experiment:
             folder of Parquet files for each list of the reports. Written whole or not at all.
         progress : callable, optional
             Told what is going on, how many steps are done, and of how many.
+        shards : int, optional
+            Run on `fastadl.ShardedEngine` of so many; those of a dataset read it themselves.
+        address, snapshots, deadline, threads : optional
+            As that takes them; ``snapshots`` is its ``folder``.
 
         Raises
         ------
         InputError
-            For a parameter or file that is refused, before anything is run.
+            For a parameter or file that is refused, before anything is run; for Ray that is not installed, or
+            a cluster that does not answer.
+        ShardError
+            For a shard that cannot go on, or is late.
         UnwrittenError
             If the folder could not be written in the end; it holds the result.
         KeyboardInterrupt
             If not a single step was done.
         """
-        return perform(self, out, progress)
+        how = {"address": address, "snapshots": snapshots, "deadline": deadline, "threads": threads}
+        return perform(self, out, progress, where(shards, **how))
 
     def pressure(self, symbol: str | None = None) -> Pressure:
         """What one shock would leave of the book of the first seed, before anything has happened.
@@ -202,9 +219,17 @@ class Experiment:
 
 
 def run(
-    *, out: str | os.PathLike[str] | None = None, progress: Progress | None = None, **what: Any
+    *,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    shards: int | None = None,
+    address: str | None = None,
+    snapshots: str | os.PathLike[str] | None = None,
+    deadline: float | None = None,
+    threads: int | None = None,
+    **what: Any,
 ) -> StressResult:
-    """Run an experiment: ``Experiment(**what).run(out=…, progress=…)``.
+    """Run an experiment: ``Experiment(**what)``, then its `run`.
 
     Examples
     --------
@@ -213,7 +238,15 @@ def run(
     >>> result.ok, len(result.steps)
     (True, 48)
     """
-    return Experiment(**what).run(out=out, progress=progress)
+    return Experiment(**what).run(
+        out=out,
+        progress=progress,
+        shards=shards,
+        address=address,
+        snapshots=snapshots,
+        deadline=deadline,
+        threads=threads,
+    )
 
 
 def read_tables(file: str | os.PathLike[str]) -> dict[str, Any]:

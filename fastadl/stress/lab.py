@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -20,7 +20,9 @@ from fastadl.engine import Engine
 from fastadl.errors import InputError, UnwrittenError
 from fastadl.policy import AdlPolicy, Fund
 from fastadl.schema import Float64Array
+from fastadl.sharded.dataset import Dataset
 from fastadl.stress.compare import policies
+from fastadl.stress.engines import InOnePlace, InShards, Where
 from fastadl.stress.order_book import Depth, OrderBook
 from fastadl.stress.payers import Holders
 from fastadl.stress.portrait import Portrait
@@ -48,20 +50,23 @@ _ROW = 180
 #: Cash in atoms that no fund runs out of (rule R1 allows twice as much).
 _ENDLESS = 1 << 61
 
+_HERE = InOnePlace()
+
 
 def perform(
-    experiment: Experiment, out: str | os.PathLike[str] | None, progress: Progress | None
+    experiment: Experiment, out: str | os.PathLike[str] | None, progress: Progress | None, place: Where
 ) -> StressResult:
     """Run an experiment, as `Experiment.run` says."""
     refuse_beyond_memory(experiment)
     if out is None:
-        return _Lab(experiment, progress or _silent, None).result()
+        with place.ready() as there:
+            return _Lab(experiment, progress or _silent, None, there).result()
     io.check_folder(out)
     result: StressResult | None = None
     try:
-        with io.new_folder(out) as folder:
+        with io.new_folder(out) as folder, place.ready() as there:
             writer = Writer(folder)
-            result = _Lab(experiment, progress or _silent, writer).result()
+            result = _Lab(experiment, progress or _silent, writer, there).result()
             with suppress(KeyboardInterrupt), uninterrupted():  # what is done is worth the moment it takes
                 writer.finish(result)
     except InputError as error:
@@ -75,16 +80,17 @@ def perform(
 
 def pressure_of(experiment: Experiment, symbol: str | None) -> Pressure:
     """The pressure curve, as `Experiment.pressure` says."""
-    ground = Ground.of(experiment, experiment.seeds[0])
+    book = draw(experiment, experiment.seeds[0])
+    ground = Ground.of(experiment, experiment.seeds[0], book)
     policy = next(iter(experiment.policies.values()))
-    engine = engine_to_read(ground.book, policy)
+    engine = engine_to_read(book, policy)
     engine.mark(ground.course.marks[0])
     return pressure(engine, symbol=symbol, fund=ground.fund)
 
 
 def memory_of(experiment: Experiment) -> int:
     """Bytes that a run takes, about."""
-    return _ROW * (experiment.book.positions + experiment.book.accounts_drawn)
+    return _ROW * sum(experiment.book.size())
 
 
 def refuse_beyond_memory(experiment: Experiment) -> None:
@@ -95,8 +101,8 @@ def refuse_beyond_memory(experiment: Experiment) -> None:
     MemoryLimitError
         Before anything is drawn.
     """
-    book = experiment.book
-    what = f"{book.positions:,} positions of {book.accounts_drawn:,} accounts"
+    positions, accounts = experiment.book.size()
+    what = f"{positions:,} positions of {accounts:,} accounts"
     memory.refuse_beyond(memory_of(experiment), ("book", "positions"), what)
 
 
@@ -146,7 +152,7 @@ def trial(experiment: Experiment, seed: int, book: Book | None = None) -> pl.Dat
     >>> stress.trial(experiment, 7).select("seed", "policy").rows()
     [(7, 'bitmex'), (7, 'vega')]
     """
-    lab = _Lab(experiment, _silent, None)
+    lab = _Lab(experiment, _silent, None, _HERE)
     lab.run(Ground.of(experiment, seed, book))
     return policies(lab.outcomes, lab.needed).drop("seconds")
 
@@ -158,8 +164,8 @@ def _silent(*_: object) -> None:
 class _Lab:
     """One pass through an experiment."""
 
-    def __init__(self, experiment: Experiment, tell: Progress, writer: Writer | None) -> None:
-        self._experiment, self._tell, self._writer = experiment, tell, writer
+    def __init__(self, experiment: Experiment, tell: Progress, writer: Writer | None, place: Where) -> None:
+        self._experiment, self._tell, self._writer, self._place = experiment, tell, writer, place
         self._started = perf_counter()
         self.outcomes: list[Outcome] = []
         self.needed: dict[tuple[int, str], int] = {}
@@ -170,7 +176,7 @@ class _Lab:
     def result(self) -> StressResult:
         try:
             self._tell("compiling kernels", 0, 1)
-            prepare(self._experiment)
+            prepare(self._experiment, self._place)
             self._every_seed()
         except KeyboardInterrupt:
             pass
@@ -189,10 +195,10 @@ class _Lab:
         book = None
         for seed in self._experiment.seeds:
             self._tell(f"drawing the book of seed {seed}", 0, 1)
-            ground = Ground.of(self._experiment, seed, book, self._portrait is None)
+            ground = Ground.of(self._experiment, seed, book, self._portrait is None, self._place)
             self._portrait = self._portrait or ground.portrait
             self.run(ground)
-            if self._experiment.book.seed is not None:
+            if self._experiment.book.same:
                 book = ground.book
 
     def run(self, ground: Ground) -> None:
@@ -209,26 +215,34 @@ class _Lab:
             self.needed[ground.seed, feedback] = ground.fund_needed(feedback)
 
     def _policies(self, ground: Ground, feedback: str) -> Iterator[Outcome]:
-        """The outcomes of all policies; those alike share the steps until the fund leaves a loss."""
+        """The outcomes of all policies; those alike share the steps until the fund leaves a loss.
+
+        In shards none do, for a fork would have the whole book in one place.
+        """
         policies = self._experiment.policies
         alike: dict[str, list[str]] = {}
         for name, policy in policies.items():
-            if policy.idle_until_loss:
+            if policy.idle_until_loss and isinstance(self._place, InOnePlace):
                 alike.setdefault(policy.split, []).append(name)
         common: dict[str, Run] = {}
-        for name, policy in policies.items():
-            which = {"seed": ground.seed, "feedback": feedback, "policy": name}
-            group = alike.get(policy.split, [])
-            if name not in group or len(group) == 1:
-                yield ground.run(which, policy).go(self._step(name), self._writer)
-                continue
-            if name == group[0]:
-                common[policy.split] = run = ground.run(which, policy)
-                interrupted = run.go_until_loss(self._step(name), self._writer)
-                if interrupted is not None:
-                    yield interrupted
-            run = common.pop(policy.split) if name == group[-1] else common[policy.split]
-            yield run.fork(which, policy).go(self._step(name), self._writer)
+        with ExitStack() as begun:
+            for name, policy in policies.items():
+                which = {"seed": ground.seed, "feedback": feedback, "policy": name}
+                group = alike.get(policy.split, [])
+                self._step(name)("beginning", 0, ground.facts.steps)
+                if name not in group or len(group) == 1:
+                    with ground.running(which, policy) as alone:
+                        outcome = alone.go(self._step(name), self._writer)
+                    yield outcome
+                    continue
+                if name == group[0]:
+                    run = begun.enter_context(ground.running(which, policy))
+                    common[policy.split] = run
+                    interrupted = run.go_until_loss(self._step(name), self._writer)
+                    if interrupted is not None:
+                        yield interrupted
+                run = common.pop(policy.split) if name == group[-1] else common[policy.split]
+                yield run.fork(which, policy).go(self._step(name), self._writer)
 
     def _step(self, policy: str) -> Callable[[str, int, int], object]:
         done, runs = len(self.outcomes), self._experiment.runs
@@ -244,7 +258,8 @@ class Ground:
     """What all runs of a seed have in common."""
 
     seed: int
-    book: Book
+    book: Book | Dataset
+    place: Where
     course: Course
     interest: Float64Array
     fund: Fund
@@ -254,12 +269,23 @@ class Ground:
 
     @classmethod
     def of(
-        cls, experiment: Experiment, seed: int, book: Book | None = None, portrayed: bool = False
+        cls,
+        experiment: Experiment,
+        seed: int,
+        given: Book | Dataset | None = None,
+        portrayed: bool = False,
+        place: Where = _HERE,
     ) -> Ground:
-        """Draw the book of a seed, unless it is given, and the path; and the book's portrait, if wanted."""
+        """Draw the book of a seed, unless it is given, and the path; and the book's portrait, if wanted.
+
+        A dataset is read here as well, for what is said of the book as a whole.
+        """
         started = perf_counter()
-        if book is None:
-            book = draw(experiment, seed)
+        if given is None:
+            given = (experiment.book.dataset() if isinstance(place, InShards) else None) or draw(
+                experiment, seed
+            )
+        book = given.book() if isinstance(given, Dataset) else given
         seconds = perf_counter() - started
         path = experiment.scenario.path(book.instruments, seed)
         engine = engine_to_read(book, next(iter(experiment.policies.values())))
@@ -269,7 +295,8 @@ class Ground:
         fund = experiment.fund.for_interest(total, decimals)
         return cls(
             seed=seed,
-            book=book,
+            book=given,
+            place=place,
             course=Course(path.times, path.marks, interest / max(total, 1.0), holders),
             interest=interest,
             fund=fund,
@@ -297,33 +324,34 @@ class Ground:
         """
         orders = self._orders(feedback)
         endless = Fraction(_ENDLESS, 10 ** self.book.instruments.decimals[0])
-        engine = Engine(self.book, fund=endless, liquidity=orders)
         needed = 0
-        for time, marks in zip(self.course.times.tolist(), self.course.marks, strict=True):
-            report = engine.tick(orders.marks(marks, time), time=time)
-            orders.absorb(report)
-            if len(report.columns("takeovers")["lots"]) or len(report.columns("fund_payments")["amount"]):
-                needed = max(needed, _ENDLESS - report.summary["fund_equity_after"].item())
+        with self.place.engine(self.book, fund=endless, liquidity=orders) as engine:
+            for time, marks in zip(self.course.times.tolist(), self.course.marks, strict=True):
+                report = engine.tick(orders.marks(marks, time), time=time)
+                orders.absorb(report)
+                if len(report.columns("takeovers")["lots"]) or len(report.columns("fund_payments")["amount"]):
+                    needed = max(needed, _ENDLESS - report.summary["fund_equity_after"].item())
         return needed
 
     def _orders(self, feedback: str) -> OrderBook:
         settings = replace(self.liquidity, feedback=feedback)  # type: ignore[arg-type]
         return OrderBook(settings, self.book.instruments, self.interest)
 
-    def run(self, which: dict[str, Any], policy: AdlPolicy) -> Run:
-        """A run of this seed from the beginning."""
+    @contextmanager
+    def running(self, which: dict[str, Any], policy: AdlPolicy) -> Iterator[Run]:
+        """A run of this seed from the beginning, whose engine lives as long as the block."""
         orders = self._orders(which["feedback"])
-        engine = Engine(self.book, policy=policy, fund=self.fund, liquidity=orders)
-        return Run(which, engine, orders, self.course)
+        with self.place.engine(self.book, policy=policy, fund=self.fund, liquidity=orders) as engine:
+            yield Run(which, engine, orders, self.course)
 
 
-def prepare(experiment: Experiment) -> None:
+def prepare(experiment: Experiment, place: Where = _HERE) -> None:
     """Have every kernel compiled that an experiment needs, so that no step of it waits for the compiler."""
     for policy in experiment.policies.values():
-        _crash(policy)
+        _crash(policy, place.here)
 
 
-def _crash(policy: AdlPolicy) -> None:
+def _crash(policy: AdlPolicy, place: Where) -> None:
     """A crash on a small book."""
     book = synth.book("pareto", positions=200, accounts=80, instruments=2, seed=1)
     engine = Engine(book, copy=False)
@@ -332,9 +360,9 @@ def _crash(policy: AdlPolicy) -> None:
     marks = np.array([[1.0, 1.0], [0.5, 1.5]]) * engine.marks
     course = Course(np.array([0, 60]), marks, np.full(2, 0.5), holders)
     orders = OrderBook(Depth(), book.instruments, interest)
-    run = Run({}, Engine(book, policy=policy, fund="1", liquidity=orders), orders, course)
-    if not run.go(_silent, None).finished:
-        raise KeyboardInterrupt
+    with place.engine(book, policy=policy, fund="1", liquidity=orders) as crashing:
+        if not Run({}, crashing, orders, course).go(_silent, None).finished:
+            raise KeyboardInterrupt
 
 
 def _open_interest(book: Book, unit: Float64Array) -> Float64Array:

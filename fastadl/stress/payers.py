@@ -187,7 +187,7 @@ class Ledger:
     ) -> tuple[Float64Array, Float64Array, int]:
         """Note what winners had; returns profit and equity of some accounts, and how many might be asked."""
         equity = engine.estimates().equity
-        profit = equity - engine.book.cash
+        profit = equity - engine.cash()
         equity[who] += cost
         profit[who] += cost + realized
         won = (profit > 0) & (equity > 0)
@@ -264,7 +264,7 @@ class Ledger:
             }
         )
 
-    def largest(self, holders: Holders, book: Book) -> pl.DataFrame:
+    def largest(self, holders: Holders, accounts: pl.Series) -> pl.DataFrame:
         """The ten accounts from which most was taken; those of the same sum in the order of their ids.
 
         Returns
@@ -276,11 +276,12 @@ class Ledger:
         paid = np.flatnonzero(self.seized > 0)
         if len(paid) > _NAMED:  # all that come to the tenth sum, so that few have to be sorted
             paid = paid[self.seized[paid] >= np.partition(self.seized[paid], -_NAMED)[-_NAMED]]
-        who = paid[np.lexsort((book.rank[paid], -self.seized[paid]))][:_NAMED]
+        paid = paid[accounts.gather(paid).arg_sort().to_numpy()]
+        who = paid[np.argsort(-self.seized[paid], kind="stable")][:_NAMED]
         return pl.DataFrame(
             {
                 "place": np.arange(1, len(who) + 1),
-                "account": book.accounts.gather(who),
+                "account": accounts.gather(who),
                 "seized": self.seized[who],
                 "closed": self.closed[who],
                 "profit": self.profit[who],

@@ -130,8 +130,7 @@ def pressure(
     >>> curve.frame["bankrupt"].to_list()[1]
     0
     """
-    engine = _engine(engine_or_book)
-    with engine._reading() as state:
+    with _engine(engine_or_book)._alone() as engine, engine._reading() as state:
         engine._check_marked()
         moves = _checked_shocks(shocks)
         weights = _checked_betas(state.instruments, betas, symbol)

@@ -104,7 +104,7 @@ class Run:
 
     def __init__(self, which: dict[str, Any], engine: Engine, orders: OrderBook, course: Course) -> None:
         self._which, self._engine, self._orders, self._course = which, engine, orders, course
-        self._ledger = Ledger(len(engine.accounts))
+        self._ledger = Ledger(len(course.holders.gross))
         self._steps: list[dict[str, Any]] = []
         self._begun: dict[str, float] | None = None
         self._unsent: list[Report] = []
@@ -179,7 +179,7 @@ class Run:
             totals=totals(steps, self._ledger, holders) if self._steps else {},
             payers=self._ledger.by_class(holders),
             haircuts=self._ledger.haircuts(),
-            largest=self._ledger.largest(holders, self._engine.book),
+            largest=self._ledger.largest(holders, self._engine.accounts),
             checks={law: bool(getattr(laws, law)) for law in _LAWS},
             finished=finished,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from fastadl.errors import InputError
 from fastadl.kernels._threads import refuse_fork
 from fastadl.kernels.layout import sort_columns
 from fastadl.schema import AccountColumns
+from fastadl.sharded.divide import check_count
+from fastadl.sharded.ranks import MOST_ACCOUNTS
 from fastadl.synth.against import against
 from fastadl.synth.blocks import Draw, generator
 from fastadl.synth.degrees import draw_degrees
@@ -26,7 +29,7 @@ from fastadl.synth.named import ABOUT, SHAPES, named
 from fastadl.synth.shapes import Shape
 from fastadl.synth.sizes import draw_lots, draw_sizes
 
-__all__ = ["ABOUT", "SHAPES", "Shape", "against", "book", "describe", "named", "perpetuals"]
+__all__ = ["ABOUT", "SHAPES", "Shape", "against", "book", "describe", "named", "parts", "perpetuals"]
 
 #: Bytes that drawing takes at least, nearly all of which the book keeps.
 _POSITION_BYTES, _ACCOUNT_BYTES = 18, 45
@@ -87,9 +90,74 @@ def book(
     whole("seed", seed, 0, 1 << 128)
     table = _table(perpetuals(instruments) if isinstance(instruments, (int, np.integer)) else instruments)
     whole("positions", positions, 1, min(1 << 31, 2 * accounts * len(table)))
+    _check_memory(positions, accounts)
+    return _drawn(laws, table, positions, _ids(range(accounts), accounts), seed)
+
+
+def parts(
+    shape: str | Shape,
+    *,
+    positions: int,
+    accounts: int,
+    instruments: int | Sequence[Instrument],
+    seed: int,
+    shards: int,
+) -> Iterator[Book]:
+    """A synthetic book of any size, drawn part by part: one part is in memory at a time.
+
+    Every part is drawn as `book` draws a book of its size, from a seed of its own. So all of them are not the
+    accounts that `book` draws from the same seed: sides are equal, whales share, and `largest_share` cuts
+    within each part, and positions of the parts were entered at different past prices.
+
+    Parameters
+    ----------
+    shape, positions, accounts, instruments, seed
+        Of all parts together, as in `book`.
+    shards : int
+        Parts, each with as many positions and accounts as the others, to within one.
+
+    Returns
+    -------
+    iterator of Book
+        All of the same instruments; accounts are numbered from part to part.
+
+    Raises
+    ------
+    InputError
+        As `book` does, before anything is drawn.
+    MemoryLimitError
+        If a part does not fit the memory that is free.
+    """
+    refuse_fork()
+    laws = shape if isinstance(shape, Shape) else named(shape)
+    check_count("shards", shards)
+    whole("accounts", accounts, shards, MOST_ACCOUNTS)
+    whole("seed", seed, 0, 1 << 128)
+    table = _table(perpetuals(instruments) if isinstance(instruments, (int, np.integer)) else instruments)
+    whole("positions", positions, shards, 2 * (accounts // shards) * shards * len(table))
+    _check_memory(-(-positions // shards), -(-accounts // shards))
+    return _each(laws, table, positions, accounts, seed, shards)
+
+
+def _each(
+    laws: Shape, table: Instruments, positions: int, accounts: int, seed: int, shards: int
+) -> Iterator[Book]:
+    held, whales = _split(positions, shards), _split(laws.whales, shards)
+    first = np.cumsum([0, *_split(accounts, shards)]).tolist()
+    for part in range(shards):
+        own = np.random.SeedSequence(seed, spawn_key=(part,)).generate_state(4).tobytes()
+        ids = _ids(range(*first[part : part + 2]), accounts)
+        part_laws = replace(laws, whales=whales[part])
+        yield _drawn(part_laws, table, held[part], ids, int.from_bytes(own, "little"))
+
+
+def _split(total: int, shards: int) -> list[int]:
+    return [total // shards + (part < total % shards) for part in range(shards)]
+
+
+def _check_memory(positions: int, accounts: int) -> None:
     needed = _POSITION_BYTES * positions + _ACCOUNT_BYTES * accounts
     memory.refuse_beyond(needed, ("positions",), f"{positions:,} positions of {accounts:,} accounts")
-    return _drawn(laws, table, positions, accounts, seed)
 
 
 def _table(given: Any) -> Instruments:
@@ -107,11 +175,10 @@ def _table(given: Any) -> Instruments:
     return table
 
 
-def _drawn(laws: Shape, table: Instruments, positions: int, accounts: int, seed: int) -> Book:
+def _drawn(laws: Shape, table: Instruments, positions: int, ids: pl.Series, seed: int) -> Book:
     """A book drawn in place: legs, sizes, lots and money in turn, each block by block."""
-    unit, count = unit_values(table), len(table)
+    unit, count, accounts = unit_values(table), len(table), len(ids)
     atoms = 10.0 ** table.decimals[0]
-    ids = _ids(accounts)
     held, kind = draw_degrees(seed, laws, positions, accounts, count)
     slot, rows = empty_rows(held, leg_type(table))
     del held
@@ -135,6 +202,7 @@ def _drawn(laws: Shape, table: Instruments, positions: int, accounts: int, seed:
     return Book._of_rows(table, people, slot, rows, reserve_lots, reserve_entry)
 
 
-def _ids(accounts: int) -> pl.Series:
+def _ids(numbers: range, accounts: int) -> pl.Series:
     digits = max(7, len(str(accounts - 1)))
-    return ("a" + pl.int_range(accounts, eager=True).cast(pl.String).str.zfill(digits)).alias("id")
+    counted = pl.int_range(numbers.start, numbers.stop, eager=True)
+    return ("a" + counted.cast(pl.String).str.zfill(digits)).alias("id")

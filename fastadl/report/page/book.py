@@ -70,12 +70,13 @@ def _first_beyond(frame: pl.DataFrame) -> str:
 
 def picture(sheet: Sheet) -> Iterator[str]:
     """Who holds what: sizes, leverage, markets."""
-    facts, shape = sheet.result.facts[0], sheet.result.experiment.book.shape
+    facts, book = sheet.result.facts[0], sheet.result.experiment.book
+    origin = f"drawn from the shape {book.shape}" if book.folder is None else f"read from {book.folder}"
     seed = f", seed {facts.seed}" if len(sheet.result.facts) > 1 else ""
     yield skeleton.paragraph(
         f"{many(facts.positions, 'position')} of {many(facts.accounts, 'account')} in "
         f"{many(facts.instruments, 'market')}, "
-        f"drawn from the shape {shape}{seed}; open interest {amount(facts.open_interest)} USD; "
+        f"{origin}{seed}; open interest {amount(facts.open_interest)} USD; "
         f"{neutral(facts.neutral)}. The stronger the colour of a cell, the more "
         "notional lies in it.",
         kind="soft",

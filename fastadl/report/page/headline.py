@@ -106,7 +106,7 @@ def below(result: StressResult) -> str:
     facts, scenario = result.facts[0], result.experiment.scenario
     title = (scenario.title or facts.source).rstrip(".")
     book = f"{many(facts.accounts, 'account')} in {many(facts.instruments, 'market')}"
-    about = f"{result.experiment.book.shape}, {money(facts.open_interest)} USD of open interest"
+    about = f"{result.experiment.book.origin}, {money(facts.open_interest)} USD of open interest"
     several = len(result.experiment.policies) > 1
     same = "the same path, the same order books and the same fund."
     if len(result.facts) > 1:
