@@ -19,6 +19,7 @@ from fastadl.bench.policies import ALLOCATIONS, SCORES
 from fastadl.bench.pressure import PRESSURE
 from fastadl.bench.rank import SELECT
 from fastadl.bench.registry import Group
+from fastadl.bench.sharded import SHARDED
 from fastadl.bench.standing import STANDING
 from fastadl.bench.ticks import CROWD, TICKS
 from fastadl.errors import InputError
@@ -45,7 +46,7 @@ GROUPS: tuple[Group, ...] = (
         BUILD,
         MEMORY,
     ),
-    *(COLD, BORDERS, MONITOR),
+    *(COLD, BORDERS, MONITOR, SHARDED),
 )
 
 
