@@ -17,12 +17,15 @@ settings.load_profile("fastadl")
 EXAMPLES = Path(__file__).parent / "conformance" / "examples"
 #: Files that take long, in the order they are begun: what is begun last is what the run waits for.
 LONG = (
-    "test_ray", "test_kernels", "test_wide_ids", "test_incremental", "test_audit", "test_live_crashes",
-    "test_model", "test_distance", "test_kernel_cache", "test_cli_warmup", "test_page", "test_examples",
-    "test_cli", "test_live_interrupts", "test_processes", "test_sweep", "test_sweep_report",
-    "test_sweep_folder", "test_journal_faults", "test_cli_sweep", "test_against_model", "test_live_stateful",
-    "test_replay", "test_bench", "test_order_book", "test_kernel_edges", "test_bad_input", "test_live",
-    "test_live_engine", "test_live_grow", "test_live_day", "test_synth", "test_queue",
+    "test_ray", "test_sharded_ray", "test_kernels", "test_sharded", "test_sharded_live",
+    "test_sharded_recording", "test_sharded_cli", "test_sharded_faults", "test_sharded_large",
+    "test_collective_wealth", "test_wide_ids", "test_incremental", "test_audit",
+    "test_live_crashes", "test_model", "test_distance", "test_kernel_cache", "test_cli_warmup",
+    "test_page", "test_examples", "test_cli", "test_live_interrupts", "test_processes", "test_sweep",
+    "test_sweep_report", "test_sweep_folder", "test_journal_faults", "test_cli_sweep",
+    "test_against_model", "test_live_stateful", "test_replay", "test_bench", "test_order_book",
+    "test_kernel_edges", "test_bad_input", "test_live", "test_live_engine", "test_live_grow",
+    "test_live_day", "test_synth", "test_queue",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ NUMBERS = [
     50,
     51,
     *range(66, 73),
-    *range(75, 127),
+    *range(75, 131),
 ]
 
 SECTIONS = {part.split(maxsplit=1)[0]: part for part in re.split(r"^### ", EXAMPLES, flags=re.MULTILINE)[1:]}
@@ -100,11 +100,20 @@ def test_the_snippet_about_transparency_runs(capsys: pytest.CaptureFixture[str])
     assert names["told"].to_ccxt()["rank"] == names["told"].light
 
 
-def test_the_commands_of_the_page_about_transparency_are_understood() -> None:
+@pytest.mark.parametrize(("name", "least"), [("transparency", 5), ("sharded", 4)])
+def test_the_commands_of_a_page_are_understood(name: str, least: int) -> None:
     from fastadl.cli import app
 
-    page = (PACKAGE / "docs" / "transparency.md").read_text("utf-8")
-    lines = re.findall(r"^fastadl (.*?)(?: +#.*)?$", page, flags=re.MULTILINE)
-    assert len(lines) > 4
+    page = (PACKAGE / "docs" / f"{name}.md").read_text("utf-8")
+    lines = re.findall(r"^ *fastadl (.*?)(?: +#.*)?$", page, flags=re.MULTILINE)
+    assert len(lines) >= least
     for line in lines:
         app.parse_args(line.split(), exit_on_error=False, print_error=False)
+
+
+def test_the_snippets_about_shards_run() -> None:
+    page = (PACKAGE / "docs" / "sharded.md").read_text("utf-8")
+    names: dict[str, Any] = {}
+    for snippet in re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL):
+        exec(snippet, names)
+    assert names["report"].adl_fills.height > 0

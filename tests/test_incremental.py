@@ -29,12 +29,13 @@ from faulty import Faulty
 from live_calls import made, perform
 from test_live_interrupts import fills_of, interrupted_at
 from test_live_stateful import Exchange
+from uncompiled import fewer
 from walks import Pair, calls, crowds, edges, falls, hunts, refusals, walk
 
 SEEDS = st.integers(0, 2**32)
 KINDS = st.sampled_from([walk, walk, hunts, falls, edges, crowds, refusals])
 #: Fewer without compiling, where all of it takes longer.
-WALKS, CALLS = (100, 10) if config.DISABLE_JIT else (600, 40)
+WALKS, CALLS = (40, 4) if config.DISABLE_JIT else (600, 40)
 HERE = Path(__file__).parent
 
 
@@ -83,7 +84,7 @@ class SoakWakingExchange(WakingExchange):
 
 TestWakingExchange = WakingExchange.TestCase
 TestWakingExchange.settings = settings(
-    max_examples=5, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=fewer(5), stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestSoakWakingExchange = pytest.mark.soak(SoakWakingExchange.TestCase)
 TestSoakWakingExchange.settings = settings(
@@ -137,17 +138,17 @@ def woke(pair: Pair) -> list[int | None]:
 def test_a_quiet_market_needs_no_full_pass() -> None:
     pair, random = Pair(market()), np.random.default_rng(0)
     told, marks = woke(pair), pair.plain.marks
-    for _ in range(400):
+    for _ in range(fewer(400)):
         some = random.integers(0, 30)
         marks[some] *= 1 + random.uniform(-1e-3, 1e-3)
         pair.both("mark", {pair.plain.symbols[some]: float(marks[some])})
         pair.agree()
-    for _ in range(100):
+    for _ in range(fewer(100)):
         marks *= 1 + random.uniform(-5e-4, 5e-4, 30)
         pair.both("mark", marks)
         pair.agree()
     assert None not in told
-    assert len(told) == 500
+    assert len(told) == fewer(500)
 
 
 def test_a_crash_and_what_comes_after() -> None:
