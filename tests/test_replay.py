@@ -16,7 +16,8 @@ import pytest
 import fastadl as fa
 from fastadl.cli import main
 from fastadl.errors import InputError, JournalError
-from fastadl.journal import Journal, read, whole_snapshots
+from fastadl.journal import Journal, read, recovery, whole_snapshots
+from fastadl.recording import replaying
 from fastadl.recording.entries import difference
 from faulty import Faulty
 from journals import boundaries, contents, flip, segments
@@ -230,6 +231,34 @@ def test_an_engine_may_forget_meanwhile(tmp_path: Path) -> None:
         thread.join()
         engine.close()
     assert done[-1] > done[0] + 3
+
+
+def test_snapshots_may_be_others_by_the_time_they_are_read(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, listed = recovery.snapshots(journal), []
+
+    def first_outdated(folder: Path) -> list[Path]:
+        listed.append(folder)
+        return [there[0].with_name("1".zfill(len(there[0].name)))] if len(listed) == 1 else there
+
+    monkeypatch.setattr(recovery, "snapshots", first_outdated)
+    assert [each.path for each in recovery.whole_snapshots(journal)] == there[::-1]
+
+
+def test_all_snapshots_may_be_forgotten_once_it_is_known_how_far_a_journal_goes(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, asked = fa.replay(journal), []
+
+    def first_none(folder: Path) -> list[Any]:
+        asked.append(folder)
+        return [] if len(asked) == 1 else recovery.whole_snapshots(folder)
+
+    monkeypatch.setattr(replaying, "whole_snapshots", first_none)
+    found = fa.replay(journal)
+    assert len(asked) == 2
+    assert (found.ok, found.first, found.last) == (True, expected.first, expected.last)
 
 
 def test_what_was_forgotten_meanwhile_is_begun_anew(journal: Path, tmp_path: Path) -> None:

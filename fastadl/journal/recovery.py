@@ -241,7 +241,8 @@ def _origin(file: Path) -> End | None:
 def _whole_snapshots(folder: Path, *, only_last: bool = False) -> tuple[list[Snapshot], list[Lost]]:
     whole: list[Snapshot] = []
     damaged: list[Lost] = []
-    for path in snapshots(folder):
+    found = snapshots(folder)
+    for path in found:
         try:
             whole.append(check(path))
         except DamagedError as error:
@@ -249,6 +250,8 @@ def _whole_snapshots(folder: Path, *, only_last: bool = False) -> tuple[list[Sna
                 damaged.append(lost_snapshot(path, error))
         if whole and only_last:
             break
+    if not whole and snapshots(folder) != found:  # nor is another one among those that were there
+        return _whole_snapshots(folder, only_last=only_last)
     return whole, damaged
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -227,7 +227,8 @@ def _replayed(
     if since is not None and not 0 <= since <= last:
         raise InputError(("since",), since, f"give an entry from 0 up to {last}")
     snapshots = {snapshot.end.sequence: snapshot for snapshot in whole_snapshots(path)}
-    first = _begin(path, list(snapshots), last if since is None else since, earliest=since is None)
+    most = last if since is None else since
+    first = _begin(path, list(snapshots), most, earliest=since is None, there_was=found.snapshots)
     start = snapshots.pop(first)
     with _forgetting(start):
         contents = start.read()
@@ -261,12 +262,13 @@ def _replayed(
     )
 
 
-def _begin(path: Path, there: list[int], most: int, *, earliest: bool) -> int:
+def _begin(path: Path, there: list[int], most: int, *, earliest: bool, there_was: Sequence[int]) -> int:
     """Sequence of the snapshot to begin with."""
     fit = [sequence for sequence in there if sequence <= most]
     if not fit:
+        error = _ForgottenError if there_was and min(there_was) <= most else JournalError
         remedy = f"the first snapshot is after entry {min(there)}" if there else "give a journal of an engine"
-        raise JournalError((), f"no snapshot up to entry {most}", remedy, str(path))
+        raise error((), f"no snapshot up to entry {most}", remedy, str(path))
     return min(fit) if earliest else max(fit)
 
 
