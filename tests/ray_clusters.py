@@ -38,7 +38,7 @@ def cluster(folder: Path) -> Iterator[str]:
         quiet = subprocess.DEVNULL
         process = subprocess.Popen(command + options, stdout=quiet, stderr=quiet, start_new_session=True)
         try:
-            waited(noted.exists)
+            waited(lambda: noted.exists() and noted.read_text("utf-8"))  # it is there before its text is
             patch.setenv("TMPDIR", os.fspath(place))
             yield noted.read_text("utf-8")
             assert process.poll() is None
